@@ -1,0 +1,1 @@
+"""Values, decisions and the engine. Knows neither Celery nor SQLAlchemy."""

@@ -1,0 +1,149 @@
+"""Settings from the environment and ``.env``. Nothing else reads the environment.
+
+``.env.example`` lists every name; a test holds the two together.
+"""
+
+import functools
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import InputError
+
+PREFIXES = {
+    "openai": "OPENAI_",
+    "azure": "AZURE_OPENAI_",
+    "hyperbolic": "HYPERBOLIC_",
+    "anthropic": "ANTHROPIC_",
+}
+"""Provider name -> prefix of its settings. ``rules`` needs none."""
+
+RULES = "rules"
+"""The offline provider: the kinds' own rule-based writers."""
+
+_BASE_URLS = {
+    "openai": "https://api.openai.com/v1",
+    "azure": "",
+    "hyperbolic": "https://api.hyperbolic.xyz/v1",
+    "anthropic": "https://api.anthropic.com/v1",
+}
+
+
+class ProviderSettings(BaseSettings):
+    """One provider's settings. Times in seconds."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
+
+    api_key: SecretStr | None = None
+    base_url: str = ""
+    model: str = ""
+    embedding_model: str = ""
+    enabled: bool = True
+    request_timeout: float = Field(default=60, gt=0)
+    connection_timeout: float = Field(default=10, gt=0)
+    max_retry_attempts: int = Field(default=3, ge=1, le=100)
+    retry_multiplier: float = Field(default=2.0, ge=1)
+    retry_min_wait: float = Field(default=4, ge=0)
+    retry_max_wait: float = Field(default=30, ge=0)
+    max_concurrent_requests: int = Field(default=256, ge=1)
+    rate_limit_rpm: int | None = Field(default=None, ge=1)
+    rate_limit_tpm: int | None = Field(default=None, ge=1)
+    cache_enabled: bool = True
+    cache_ttl: float = Field(default=3600, gt=0)
+    cache_max_size: int = Field(default=10_000_000, ge=1)
+    metrics_enabled: bool = True
+    # Azure only
+    endpoint: str = ""
+    deployment: str = ""
+    api_version: str = "2024-10-21"
+
+
+class Settings(BaseSettings):
+    """What all processes share. Unset URLs mean the embedded servers (``scripts.embedded`` fills them in)."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
+
+    database_url: str = ""
+    redis_url: str = ""  # broker and gate: noeviction, AOF
+    cache_url: str = ""  # unset: REDIS_URL
+    broker_url: str = ""  # unset: REDIS_URL; amqp:// for RabbitMQ
+    legacy_database_url: str = ""
+    sweep_dir: Path | None = None  # the embedded servers' data; unset: the nearest .sweep/
+    log_level: str = "INFO"
+    worker_slots: int = Field(default=8, ge=1, le=64)  # chunks that one worker process has in work
+    chunk_lease_s: float = Field(default=10, ge=2)  # a dead worker's chunks are taken over after so long
+    openai_organization: str = ""
+
+    def broker(self) -> str:
+        """The Celery broker's URL."""
+        return self.broker_url or self.redis_url
+
+    def cache(self) -> str:
+        """The cache server's URL."""
+        return self.cache_url or self.redis_url
+
+    def provider(self, name: str) -> ProviderSettings:
+        """A provider's settings, checked. Raises InputError for an unknown, disabled or incomplete one."""
+        loaded = provider_settings(name)
+        prefix = PREFIXES[name]
+        if not loaded.enabled:
+            raise InputError(f"provider {name} is disabled", hint=f"set {prefix}ENABLED=true")
+        if name == "azure" and not (loaded.endpoint or loaded.base_url):
+            raise InputError("provider azure has no endpoint", hint="set AZURE_OPENAI_ENDPOINT=https://...")
+        if loaded.api_key is None and not _is_own_server(name, loaded.base_url):
+            raise InputError(
+                f"provider {name} has no key",
+                hint=f"set {prefix}API_KEY, or {prefix}BASE_URL for a server of your own (LM Studio, Ollama, vLLM)",
+            )
+        return loaded
+
+
+def provider_settings(name: str) -> ProviderSettings:
+    """A provider's settings as they are. Raises InputError for an unknown name or a bad value."""
+    if name not in PREFIXES:
+        known = ", ".join([*PREFIXES, RULES])
+        raise InputError(f"unknown provider {name!r}", hint=f"known providers: {known}")
+    return _load_provider(name)
+
+
+@functools.cache
+def _load_provider(name: str) -> ProviderSettings:
+    prefix = PREFIXES[name]
+    try:
+        loaded = ProviderSettings(_env_prefix=prefix)
+    except ValidationError as exc:
+        raise _bad_setting(exc, prefix) from exc
+    base_url = loaded.base_url or _BASE_URLS[name]
+    parts = urlsplit(base_url)
+    if base_url and (parts.scheme not in {"http", "https"} or not parts.hostname):
+        raise InputError(
+            f"{prefix}BASE_URL is not a web address: {base_url!r}", hint="for example http://127.0.0.1:1234/v1"
+        )
+    return loaded.model_copy(update={"base_url": base_url.rstrip("/")})
+
+
+@functools.cache
+def settings() -> Settings:
+    """The process's settings, read once. Raises InputError for a bad value."""
+    try:
+        return Settings()
+    except ValidationError as exc:
+        raise _bad_setting(exc, "") from exc
+
+
+def forget() -> None:
+    """Reads the environment anew at the next call (tests, and the demo after it has set its own)."""
+    settings.cache_clear()
+    _load_provider.cache_clear()
+
+
+def _is_own_server(name: str, base_url: str) -> bool:
+    return base_url != _BASE_URLS[name] and name != "azure"
+
+
+def _bad_setting(exc: ValidationError, prefix: str) -> InputError:
+    first = exc.errors(include_input=False, include_url=False)[0]
+    name = prefix + "_".join(str(part) for part in first["loc"]).upper()
+    return InputError(f"setting {name}: {first['msg']}", hint="see .env.example")

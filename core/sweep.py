@@ -1,0 +1,76 @@
+"""The sweep's spec: what `sweep submit` was asked to do, as it is kept in ``sweeps.spec_json``."""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.model import Variant
+
+
+class Target(BaseModel):
+    """A provider and one of its models."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    provider: str
+    model: str
+
+
+class SweepSpec(BaseModel):
+    """kind x inputs x targets x parameters. Two submissions of the same spec under one name are the same sweep.
+
+    ``source`` belongs to the kind (paths, URL, filters), ``options`` too (style, chunk size ...): JSON values only.
+    ``params`` holds a list of values for each provider parameter; the grid is their product, times ``samples``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    kind: str
+    source: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, Any] = Field(default_factory=dict)
+    targets: tuple[Target, ...] = Field(min_length=1)
+    params: dict[str, list[Any]] = Field(default_factory=dict)
+    samples: int = Field(default=1, ge=1, le=1000)
+    budget_usd: float | None = Field(default=None, ge=0)
+    limit: int | None = Field(default=None, ge=1)
+    chunk_size: int = Field(default=64, ge=1, le=2048)
+    cache: bool = True
+    on_open: Literal["fallback", "wait", "reroute"] = "fallback"  # while a provider's breaker is open
+    repair_turns: int = Field(default=1, ge=0, le=3)
+    description: str = ""
+
+    def variants(self) -> list[Variant]:
+        """The grid in a fixed order: targets, then parameters by name, then samples."""
+        names = sorted(self.params)
+        points = itertools.product(self.targets, *(self.params[n] for n in names), range(self.samples))
+        return [
+            Variant(
+                provider=target.provider,
+                model=target.model,
+                params=dict(zip(names, values, strict=True)),
+                sample=sample,
+            )
+            for target, *values, sample in points
+        ]
+
+    def digest(self) -> str:
+        """SHA-256 of what makes two specs the same sweep: everything but name, description and budget."""
+        content = self.model_dump(mode="json", exclude={"name", "description", "budget_usd"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def labels(self) -> Iterator[str]:
+        """What a key gets appended in each variant, empty when there is only one."""
+        variants = self.variants()
+        if len(variants) == 1:
+            yield ""
+            return
+        for v in variants:
+            parts = [f"{v.provider}/{v.model}", *(f"{k}={v.params[k]}" for k in sorted(v.params))]
+            if self.samples > 1:
+                parts.append(f"#{v.sample + 1}")
+            yield " @ " + " ".join(parts)
