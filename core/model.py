@@ -318,3 +318,31 @@ class Outcome:
     jobs: tuple[JobResult, ...] = ()
     vectors: tuple[VectorRecord, ...] = ()
     adopted: tuple[CallRecord, ...] = ()  # found in the cache, perhaps not yet a row (its worker died)
+
+
+# ---- what is read back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultRow:
+    """One job with all that is known of it, in input order. ``vector`` only where an export asks for vectors.
+
+    ``cost_usd`` None: unknown price. ``tokens`` and ``cost_usd`` are what this job's own calls cost: 0 when cached.
+    """
+
+    job_id: int
+    key: str
+    input: JsonObject
+    state: JobState
+    result: JsonObject | None
+    error: JsonObject | None
+    provider: str
+    model: str
+    params: JsonObject
+    sample: int
+    cached: bool
+    attempts: int
+    tokens: Usage
+    cost_usd: float | None
+    call_id: int | None
+    vector: Vector | None = None
