@@ -300,6 +300,10 @@ class Ledger(Protocol):
         """Answers of earlier successful calls."""
         ...
 
+    async def missing_calls(self, call_ids: Sequence[int]) -> Sequence[int]:
+        """Those of the ids that are no row yet."""
+        ...
+
     async def call_ids(self, count: int) -> Iterable[int]:
         """Fresh, unique RawCall ids, ascending."""
         ...

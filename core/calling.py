@@ -1,0 +1,358 @@
+"""One call's way: gate -> provider -> cache -> settle, again if the failure policy says so.
+
+The caller decides nothing about jobs: it brings an answer for each request of a parcel, or says why there is none.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from core.errors import CacheUnavailable, GateUnavailable, ProviderError, ProviderRefused
+from core.estimate import Estimator
+from core.fingerprint import batch_fingerprint
+from core.heartbeat import Hold
+from core.model import (
+    Answer,
+    CallRecord,
+    CallStatus,
+    ChatReply,
+    ChatRequest,
+    EmbeddingRequest,
+    JsonObject,
+    Outcome,
+    Reply,
+    Request,
+    Usage,
+)
+from core.ports import (
+    Ask,
+    Cache,
+    Clock,
+    Gate,
+    Health,
+    Ledger,
+    Meter,
+    Provider,
+    Refusal,
+    Refused,
+    Settlement,
+    Ticket,
+    Wait,
+)
+from core.recorder import Recorder
+from core.retry import Fail, Park, Retry, RetryPolicy, classify
+
+log = logging.getLogger(__name__)
+
+_GATE_AWAY_S = 0.5
+_ID_BLOCK = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """A provider as this process uses it. ``scope_limit`` bounds this process's concurrent calls."""
+
+    provider: Provider
+    policy: RetryPolicy
+    slots: asyncio.Semaphore
+    cache_ttl_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """What one call carries: one chat request, or many texts of one model to embed."""
+
+    requests: tuple[Request, ...]
+    fingerprints: tuple[str, ...]
+    tags: JsonObject  # for the RawCall's metadata: sweep, kind, version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called:
+    """Answers in the order of the requests; ``record`` is still to be committed with the jobs that it serves."""
+
+    record: CallRecord
+    answers: tuple[Answer, ...]
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotCalled:
+    """No answer, and none will come by trying again now. The jobs fail with ``error``."""
+
+    error: JsonObject
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parked:
+    """The provider, or the budget, needs a person. The jobs stay pending."""
+
+    reason: str
+    budget: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """The breaker is open for ``retry_in_s`` more seconds."""
+
+    retry_in_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halted:
+    """The hold was stopped before the call was sent. The jobs stay pending."""
+
+
+CallOutcome: TypeAlias = Called | NotCalled | Parked | Closed | Halted
+
+
+class Caller:
+    """Sends parcels. One a process."""
+
+    def __init__(
+        self,
+        *,
+        gate: Gate,
+        cache: Cache,
+        ledger: Ledger,
+        recorder: Recorder,
+        meter: Meter,
+        channels: Callable[[str], Channel],
+        clock: Clock,
+        owner: str,
+    ) -> None:
+        self._gate = gate
+        self._cache = cache
+        self._ledger = ledger
+        self._recorder = recorder
+        self._meter = meter
+        self._channels = channels
+        self._clock = clock
+        self._owner = owner
+        self._estimator = Estimator()
+        self._ids: list[int] = []
+
+    async def call(self, parcel: Parcel, hold: Hold) -> CallOutcome:
+        """Sends a parcel until it is answered or the policy ends it. Failed attempts are committed on the way."""
+        channel = self._channels(parcel.requests[0].provider)
+        attempts = throttled = 0
+        while True:
+            async with channel.slots:
+                ticket = await self._admitted(parcel, hold)
+                if not isinstance(ticket, Ticket):
+                    return ticket
+                sent = await self._send(parcel, ticket, channel)
+            attempts += 1
+            if isinstance(sent, Called):
+                return replace(sent, attempts=attempts)
+            await self._recorder.record(Outcome(lease=hold.lease, calls=(sent.record,)))
+            match sent.decision:
+                case Park(reason=reason):
+                    return Parked(reason=f"{ticket.ask.provider}: {reason}")
+                case Fail():
+                    return NotCalled(error=sent.record.error or {}, attempts=attempts)
+                case Retry() as retry:
+                    throttled += retry.throttled
+                    tries = attempts - throttled
+                    if channel.policy.exhausted(tries=tries, throttled=throttled):
+                        return NotCalled(error=sent.record.error or {}, attempts=attempts)
+                    await self._clock.sleep(channel.policy.wait_s(retry, tries=tries))
+
+    # -- before
+
+    async def _admitted(self, parcel: Parcel, hold: Hold) -> Ticket | NotCalled | Parked | Closed | Halted:
+        ask = await self._ask(parcel, hold)
+        while hold.stop is None:
+            await self._recorder.ready()
+            try:
+                admission = await self._gate.admit(ask)
+            except GateUnavailable as exc:
+                log.warning("gate away, nothing is sent", extra={"error": str(exc)})
+                await self._clock.sleep(_GATE_AWAY_S)
+                continue
+            match admission:
+                case Wait(seconds=seconds):
+                    await self._clock.sleep(seconds)
+                case Refused() as refused:
+                    return _refusal(refused)
+                case Ticket() as ticket:
+                    if await self._due(ticket, hold):
+                        return ticket
+        return Halted()
+
+    async def _due(self, ticket: Ticket, hold: Hold) -> bool:
+        # A booked ticket is waited for; stopped meanwhile, it goes back unsent.
+        try:
+            await self._clock.sleep(ticket.delay_s)
+        except asyncio.CancelledError:
+            await self._settle(ticket, Settlement(health=Health.NEUTRAL, sent=False))
+            raise
+        if hold.stop is None:
+            return True
+        await self._settle(ticket, Settlement(health=Health.NEUTRAL, sent=False))
+        return False
+
+    async def _ask(self, parcel: Parcel, hold: Hold) -> Ask:
+        first = parcel.requests[0]
+        prompt = sum(self._meter.prompt_tokens(request) for request in parcel.requests)
+        worst = [self._meter.worst_case(request, self._meter.prompt_tokens(request)) for request in parcel.requests]
+        prices = [usd for _, usd in worst]
+        return Ask(
+            call_id=await self._next_id(),
+            provider=first.provider,
+            model=first.model,
+            sweep_id=hold.lease.ref.sweep_id,
+            owner=self._owner,
+            fingerprint=batch_fingerprint(list(parcel.fingerprints)),
+            modality=first.modality,
+            tokens=min(prompt + self._estimator.completion(first), sum(tokens for tokens, _ in worst)),
+            worst_usd=None if None in prices else sum(usd for usd in prices if usd is not None),
+            budget_usd=hold.lease.budget_usd,
+        )
+
+    async def _next_id(self) -> int:
+        while not self._ids:
+            self._ids = list(await self._ledger.call_ids(_ID_BLOCK))[::-1]
+        return self._ids.pop()
+
+    # -- the call
+
+    async def _send(self, parcel: Parcel, ticket: Ticket, channel: Channel) -> "Called | _Failed":
+        try:
+            reply = await _transmit(channel.provider, parcel)
+        except ProviderError as exc:
+            return await self._failed(parcel, ticket, exc)
+        except asyncio.CancelledError:
+            # In flight when the process was told to stop: the intent stays, the reaper books it as unknown.
+            log.warning("call abandoned in flight", extra={"call_id": ticket.ask.call_id})
+            raise
+        first = parcel.requests[0]
+        cost = self._meter.cost(first.provider, first.model, reply.usage)
+        record = replace(
+            _record(parcel, ticket, CallStatus.SUCCESS, reply.latency_ms, reply.usage, cost),
+            response=reply.response,
+            metadata={**parcel.tags, "request_id": reply.request_id, "served_model": reply.model},
+        )
+        answers = _answers(record.id, reply)
+        await self._store(record, dict(zip(parcel.fingerprints, answers, strict=True)), channel)
+        self._estimator.learn(first, reply.usage)
+        await self._settle(
+            ticket,
+            Settlement(health=Health.GOOD, tokens=reply.usage.total, cost_usd=cost, limits=reply.limits),
+        )
+        return Called(record=record, answers=answers)
+
+    async def _failed(self, parcel: Parcel, ticket: Ticket, exc: ProviderError) -> "_Failed":
+        decision = classify(exc)
+        cost = self._billed(parcel.requests[0], exc)
+        record = replace(
+            _record(parcel, ticket, CallStatus.FAILED, exc.latency_ms, exc.usage, cost),
+            error=_error(exc),
+            metadata=dict(parcel.tags),
+        )
+        await self._settle(
+            ticket,
+            Settlement(
+                health=decision.health,
+                tokens=None if exc.usage is None else exc.usage.total,
+                cost_usd=ticket.ask.worst_usd if cost is None else cost,
+                freeze_s=decision.freeze_s if isinstance(decision, Retry) else None,
+                limits=exc.limits,
+            ),
+        )
+        return _Failed(decision=decision, record=record)
+
+    def _billed(self, first: Request, exc: ProviderError) -> float | None:
+        """What a failed call cost; None: nobody knows, a timeout or a broken answer may have been billed."""
+        if exc.usage is not None:
+            return self._meter.cost(first.provider, first.model, exc.usage)
+        return 0.0 if isinstance(exc, ProviderRefused) else None
+
+    # -- after
+
+    async def _store(self, record: CallRecord, answers: Mapping[str, Answer], channel: Channel) -> None:
+        # Before the commit: what a crash in between would lose is found here.
+        try:
+            await self._cache.put(record, answers, ttl_s=channel.cache_ttl_s)
+        except CacheUnavailable as exc:
+            log.warning("cache away, answer kept only in the ledger", extra={"error": str(exc)})
+
+    async def _settle(self, ticket: Ticket, settlement: Settlement) -> None:
+        try:
+            await asyncio.shield(self._gate.settle(ticket, settlement))
+        except GateUnavailable as exc:
+            # The gate comes back without this ticket, or the reaper finds its row and drops the intent.
+            log.warning("ticket not settled", extra={"call_id": ticket.ask.call_id, "error": str(exc)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failed:
+    decision: Retry | Park | Fail
+    record: CallRecord
+
+
+async def _transmit(provider: Provider, parcel: Parcel) -> Reply:
+    first = parcel.requests[0]
+    if isinstance(first, ChatRequest):
+        return await provider.chat(first)
+    texts = [request.text for request in parcel.requests if isinstance(request, EmbeddingRequest)]
+    return await provider.embed(first.model, texts, first.dimensions)
+
+
+def _answers(call_id: int, reply: Reply) -> tuple[Answer, ...]:
+    if isinstance(reply, ChatReply):
+        return (Answer(call_id=call_id, text=reply.text, finish_reason=reply.finish_reason),)
+    return tuple(Answer(call_id=call_id, vector=vector, position=i) for i, vector in enumerate(reply.vectors))
+
+
+def _record(
+    parcel: Parcel, ticket: Ticket, status: CallStatus, latency_ms: float, usage: Usage | None, cost: float | None
+) -> CallRecord:
+    ask = ticket.ask
+    return CallRecord(
+        id=ask.call_id,
+        provider=ask.provider,
+        model=ask.model,
+        modality=ask.modality,
+        status=status,
+        fingerprint=ask.fingerprint,
+        request=_request_json(parcel.requests),
+        latency_ms=round(latency_ms, 3),
+        usage=usage,
+        cost_usd=cost,
+        cost_max_usd=ask.worst_usd,
+    )
+
+
+def _request_json(requests: tuple[Request, ...]) -> JsonObject:
+    first = requests[0]
+    if isinstance(first, ChatRequest):
+        return {
+            "messages": [{"role": message.role, "content": message.content} for message in first.messages],
+            "params": dict(first.params),
+            "schema": None if first.schema is None else first.schema.name,
+        }
+    texts = [request.text for request in requests if isinstance(request, EmbeddingRequest)]
+    return {"input": texts, "dimensions": first.dimensions}
+
+
+def _error(exc: ProviderError) -> JsonObject:
+    error: dict[str, object] = {"type": type(exc).__name__, "message": exc.message[:2000]}
+    if isinstance(exc, ProviderRefused):
+        error |= {"status": exc.status, "code": exc.code, "provider_type": exc.type}
+    if exc.body:
+        error["body"] = exc.body[:2000]
+    return error
+
+
+def _refusal(refused: Refused) -> NotCalled | Parked | Closed:
+    match refused.reason:
+        case Refusal.BUDGET:
+            return Parked(reason=refused.detail or "the budget is used up", budget=True)
+        case Refusal.BREAKER_OPEN:
+            return Closed(retry_in_s=refused.retry_in_s or 1.0)
+        case Refusal.TOO_LARGE:
+            return NotCalled(error={"type": "TooLarge", "message": refused.detail})

@@ -1,0 +1,110 @@
+"""One heartbeat a process: renews its leases and its single-flight leads, and learns which sweeps to stop.
+
+It runs every half second while there is work, so that a cancelled sweep sends no call a second later.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from core.errors import Unavailable
+from core.model import ChunkRef, Lease, SweepState
+from core.ports import Clock, Lead, Leases, SingleFlight
+
+log = logging.getLogger(__name__)
+
+_BEAT_S = 0.5
+_LEADS_EVERY = 4  # beats; a lead lives for 10 s
+
+
+class Stop(StrEnum):
+    """Why a chunk's remaining jobs are not called."""
+
+    LOST = "lease lost"
+    SWEEP = "sweep not running"
+    DRAINING = "worker shutting down"
+
+
+@dataclass(slots=True, eq=False)
+class Hold:
+    """A lease in use. ``stop`` is asked right before every call."""
+
+    lease: Lease
+    stop: Stop | None = None
+    leads: dict[str, Lead] = field(default_factory=dict)
+
+    def halt(self, why: Stop) -> None:
+        """The first reason stays."""
+        self.stop = self.stop or why
+
+
+class Heartbeat:
+    """Keeps the process's holds alive. ``run`` is one task for the life of the process."""
+
+    def __init__(self, leases: Leases, flights: SingleFlight, clock: Clock) -> None:
+        self._leases = leases
+        self._flights = flights
+        self._clock = clock
+        self._holds: set[Hold] = set()
+        self._busy = asyncio.Event()
+        self._draining = False
+
+    @asynccontextmanager
+    async def hold(self, lease: Lease) -> AsyncIterator[Hold]:
+        """Keeps a lease alive inside the block."""
+        held = Hold(lease=lease, stop=Stop.DRAINING if self._draining else None)
+        self._holds.add(held)
+        self._busy.set()
+        try:
+            yield held
+        finally:
+            self._holds.discard(held)
+
+    def drain(self) -> None:
+        """No new call from now on; what is in flight ends in peace."""
+        self._draining = True
+        for held in self._holds:
+            held.halt(Stop.DRAINING)
+
+    async def run(self) -> None:
+        """Beats until cancelled; idles without a query when there is no work."""
+        beats = 0
+        while True:
+            if not self._holds:
+                self._busy.clear()
+                await self._busy.wait()
+            await self._clock.sleep(_BEAT_S)
+            beats += 1
+            await self.beat(with_leads=beats % _LEADS_EVERY == 0)
+
+    async def beat(self, *, with_leads: bool = True) -> None:
+        """One beat. A server that is away is no reason to stop: the fence protects the rows."""
+        holds = list(self._holds)
+        try:
+            pulse = await self._leases.renew([held.lease for held in holds])
+        except Unavailable as exc:
+            log.warning("heartbeat missed", extra={"error": str(exc)})
+        else:
+            for held in holds:
+                _judge(held, pulse.held, pulse.sweeps.get(held.lease.ref.sweep_id))
+        if with_leads:
+            await self._renew_leads(holds)
+
+    async def _renew_leads(self, holds: list[Hold]) -> None:
+        leads = [lead for held in holds for lead in held.leads.values()]
+        if not leads:
+            return
+        try:
+            await self._flights.renew(leads)
+        except Unavailable as exc:
+            log.warning("single-flight leads not renewed", extra={"error": str(exc)})
+
+
+def _judge(held: Hold, alive: frozenset[tuple[ChunkRef, int]], state: SweepState | None) -> None:
+    if (held.lease.ref, held.lease.fence) not in alive:
+        held.halt(Stop.LOST)
+    elif state is not SweepState.RUNNING:
+        held.halt(Stop.SWEEP)

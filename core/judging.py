@@ -1,0 +1,177 @@
+"""The end of a chunk's story: answers become job states, and go to the recorder with the calls that paid for them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from core.fingerprint import fingerprint
+from core.model import (
+    Accepted,
+    Answer,
+    CallRecord,
+    ChatRequest,
+    Job,
+    JobResult,
+    JobState,
+    JsonObject,
+    Lease,
+    Message,
+    Outcome,
+    Rejected,
+    Request,
+    VectorRecord,
+    Verdict,
+)
+from core.ports import ChunkSummary, Kind
+from core.recorder import Recorder
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """One request and all jobs of the chunk that ask it. The first job is the one that pays."""
+
+    request: Request
+    fingerprint: str
+    jobs: list[Job]
+    repairs: int = 0
+    attempts: int = 0
+
+
+class Judge:
+    """Judges a chunk's answers and records the verdicts."""
+
+    def __init__(self, *, kind: Kind, lease: Lease, recorder: Recorder) -> None:
+        self._kind = kind
+        self._lease = lease
+        self._recorder = recorder
+        self._results: list[JobResult] = []
+        self._cost = 0.0
+
+    async def end(
+        self, pairs: list[tuple[Item, Answer]], *, call: CallRecord | None, adopted: Mapping[int, CallRecord]
+    ) -> list[Item]:
+        """Records all that is decided, in one outcome; returns the items that get a repair turn."""
+        results: list[JobResult] = []
+        vectors: list[VectorRecord] = []
+        repairs: list[Item] = []
+        reasons: list[str] = []
+        for item, answer in pairs:
+            verdicts = [self._kind.accept(job, answer, self._lease.options) for job in item.jobs]
+            if isinstance(verdicts[0], Rejected):
+                reasons.append(verdicts[0].reason)
+                repaired = self._repair(item, answer, verdicts[0])
+                if repaired is not None:
+                    repairs.append(repaired)
+                    continue
+            results += self._states(item, answer, verdicts)
+            if answer.vector is not None and (call is not None or answer.call_id in adopted):
+                vectors.append(_vector(item, answer))
+        if call is not None:
+            self._cost += call.cost_usd or 0.0
+            call = replace(call, metadata={**call.metadata, "accepted": not reasons, "rejected": reasons[:3]})
+        await self._record(
+            Outcome(
+                lease=self._lease,
+                calls=() if call is None else (call,),
+                jobs=tuple(results),
+                vectors=tuple(vectors),
+                adopted=tuple(adopted.values()),
+            )
+        )
+        return repairs
+
+    async def fail(self, items: list[Item], error: JsonObject) -> None:
+        """The provider gave no answer, and none is to be expected."""
+        jobs = [_result(item, job, JobState.FAILED, error=error) for item in items for job in item.jobs]
+        await self._record(Outcome(lease=self._lease, jobs=tuple(jobs)))
+
+    async def fall_back(self, items: list[Item], why: JsonObject) -> list[Item]:
+        """Ends what the kind can answer by rule; returns the items that it can't."""
+        left = [item for item in items if self._kind.fallback(item.jobs[0], self._lease.options) is None]
+        jobs = [result for item in items if item not in left for result in self._by_rule(item, why)]
+        if jobs:
+            await self._record(Outcome(lease=self._lease, jobs=tuple(jobs)))
+        return left
+
+    def summary(self, jobs: int) -> ChunkSummary:
+        """What Flower shows."""
+        states = [result.state for result in self._results]
+        return ChunkSummary(
+            done=states.count(JobState.DONE),
+            cached=sum(result.cached for result in self._results if result.state is JobState.DONE),
+            fallback=states.count(JobState.FALLBACK),
+            failed=states.count(JobState.FAILED),
+            left=jobs - len(states),
+            cost_usd=self._cost,
+        )
+
+    async def _record(self, outcome: Outcome) -> None:
+        if outcome.jobs or outcome.calls or outcome.adopted:
+            await self._recorder.record(outcome)
+            self._results += outcome.jobs
+
+    def _states(self, item: Item, answer: Answer, verdicts: list[Verdict]) -> Iterator[JobResult]:
+        for job, verdict in zip(item.jobs, verdicts, strict=True):
+            if isinstance(verdict, Accepted):
+                yield _result(item, job, JobState.DONE, call_id=answer.call_id, result=verdict.result)
+                continue
+            error = {"type": "Rejected", "message": verdict.reason, "answer": answer.text[:2000]}
+            by_rule = self._kind.fallback(job, self._lease.options) if self._falls_back() else None
+            state = JobState.FAILED if by_rule is None else JobState.FALLBACK
+            yield _result(item, job, state, call_id=answer.call_id, result=by_rule, error=error)
+
+    def _falls_back(self) -> bool:
+        return self._lease.policy.get("on_reject") == "fallback"
+
+    def _by_rule(self, item: Item, why: JsonObject) -> Iterator[JobResult]:
+        for job in item.jobs:
+            result = self._kind.fallback(job, self._lease.options)
+            yield _result(item, job, JobState.FALLBACK, result=result, error=why)
+
+    def _repair(self, item: Item, answer: Answer, rejected: Rejected) -> Item | None:
+        """The same conversation with the rejected answer and what is wrong with it; None: no turn is left."""
+        request = item.request
+        if not isinstance(request, ChatRequest) or item.repairs >= int(self._lease.policy.get("repair_turns", 1)):
+            return None
+        turn = (
+            Message(role="assistant", content=answer.text),
+            Message(
+                role="user",
+                content=f"That answer can't be used: {rejected.reason}\nAnswer again, with only the corrected JSON.",
+            ),
+        )
+        repaired = replace(request, messages=request.messages + turn)
+        return replace(item, request=repaired, fingerprint=fingerprint(repaired), repairs=item.repairs + 1)
+
+
+def _result(
+    item: Item,
+    job: Job,
+    state: JobState,
+    *,
+    call_id: int | None = None,
+    result: JsonObject | None = None,
+    error: JsonObject | None = None,
+) -> JobResult:
+    payer = job is item.jobs[0]
+    return JobResult(
+        job_id=job.id,
+        state=state,
+        fingerprint=item.fingerprint,
+        call_id=call_id,
+        result=result,
+        error=error,
+        attempts=item.attempts if payer else 0,
+        cached=call_id is not None and (item.attempts == 0 or not payer),
+    )
+
+
+def _vector(item: Item, answer: Answer) -> VectorRecord:
+    if answer.vector is None:
+        raise TypeError("an answer without a vector has none to record")
+    return VectorRecord(
+        call_id=answer.call_id,
+        position=answer.position,
+        fingerprint=item.fingerprint,
+        model=item.request.model,
+        vector=answer.vector,
+    )

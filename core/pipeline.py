@@ -1,0 +1,246 @@
+"""The whole story of a chunk, readable top to bottom.
+
+lease -> load -> render -> look all up -> claim the rest -> call -> judge -> record -> finish.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from core.calling import Called, Caller, Closed, Halted, NotCalled, Parcel, Parked
+from core.errors import CacheUnavailable
+from core.fingerprint import fingerprint
+from core.heartbeat import Heartbeat, Hold, Stop
+from core.judging import Item, Judge
+from core.model import Answer, CallRecord, ChatRequest, ChunkRef, Job, JsonObject, SweepState
+from core.packing import pack
+from core.ports import Cache, ChunkSummary, Clock, Follow, Kind, Lead, Leases, Ledger, Meter, SingleFlight
+from core.recorder import Recorder
+
+log = logging.getLogger(__name__)
+
+_BREAKER_ASK_S = 5.0  # how long to wait before asking an open breaker again, at most
+
+
+class CacheAndFlights(Cache, SingleFlight, Protocol):
+    """One server holds the answers and says who calls for a missing one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """What a chunk needs. Made once a process, in ``workers.runtime``."""
+
+    leases: Leases
+    ledger: Ledger
+    cache: CacheAndFlights
+    caller: Caller
+    recorder: Recorder
+    heartbeat: Heartbeat
+    meter: Meter
+    kinds: Callable[[str], Kind]
+    clock: Clock
+    owner: str
+
+
+async def run_chunk(engine: Engine, ref: ChunkRef) -> ChunkSummary | None:
+    """Brings a chunk's pending jobs to their final states. None: somebody else has it, or its sweep is not running.
+
+    Raises LedgerUnavailable before any call was made; afterwards results wait for the ledger.
+    """
+    lease = await engine.leases.lease(ref, engine.owner)
+    if lease is None:
+        return None
+    async with engine.heartbeat.hold(lease) as hold:
+        run = _Run(engine, hold)
+        try:
+            jobs = await engine.ledger.jobs(lease)
+            await run.resolve(run.items(jobs))
+        finally:
+            await run.release(tuple(hold.leads))
+            if hold.stop is not Stop.LOST:
+                await engine.leases.finish(lease)
+    return run.judge.summary(len(jobs))
+
+
+class _Run:
+    """One chunk in work."""
+
+    def __init__(self, engine: Engine, hold: Hold) -> None:
+        self._engine = engine
+        self._hold = hold
+        self._lease = hold.lease
+        self._kind = engine.kinds(hold.lease.kind)
+        self.judge = Judge(kind=self._kind, lease=hold.lease, recorder=engine.recorder)
+
+    # -- render
+
+    def items(self, jobs: Sequence[Job]) -> list[Item]:
+        """Renders the jobs' requests; equal ones become one item."""
+        by_print: dict[str, Item] = {}
+        for job in jobs:
+            request = self._kind.request(job, self._lease.variant, self._lease.options)
+            salt = self._salt(job)
+            if salt:
+                request = replace(request, salt=salt)
+            print_ = fingerprint(request)
+            by_print.setdefault(print_, Item(request=request, fingerprint=print_, jobs=[])).jobs.append(job)
+        return list(by_print.values())
+
+    def _salt(self, job: Job) -> str:
+        # A retried job must not get the answer that was refused; with the cache off, answers stay inside the sweep.
+        sweep = "" if self._lease.policy.get("cache", True) else f"sweep {self._lease.ref.sweep_id}"
+        again = f"round {job.round}" if job.round else ""
+        return " ".join(part for part in (sweep, again) if part)
+
+    # -- look up and claim
+
+    async def resolve(self, items: Sequence[Item]) -> None:
+        """Hits end here and cost nothing; of the rest, each fingerprint is called once in the whole cluster."""
+        hits = await self._lookup(items)
+        claims = await self._claim([item for item in items if item.fingerprint not in hits])
+        found = [(item, hits[item.fingerprint]) for item in items if item.fingerprint in hits]
+        found += [(item, claim) for item, claim in claims if isinstance(claim, Answer)]
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._take_hits(found))
+            for parcel in self._parcels([item for item, claim in claims if isinstance(claim, Lead)]):
+                group.create_task(self._lead(parcel))
+            for item, claim in claims:
+                if isinstance(claim, Follow):
+                    group.create_task(self._follow(item, claim))
+
+    async def _lookup(self, items: Sequence[Item]) -> dict[str, Answer]:
+        if not items:
+            return {}
+        prints = [item.fingerprint for item in items]
+        try:
+            hits = dict(await self._engine.cache.get(prints))
+        except CacheUnavailable as exc:
+            log.warning("cache away, looking in the ledger only", extra={"error": str(exc)})
+            hits = {}
+        missing = [print_ for print_ in prints if print_ not in hits]
+        if missing:
+            hits |= await self._engine.ledger.find(missing, items[0].request.modality)
+        return hits
+
+    async def _claim(self, items: Sequence[Item]) -> list[tuple[Item, Answer | Lead | Follow]]:
+        if not items:
+            return []
+        try:
+            claims = await self._engine.cache.claim([item.fingerprint for item in items], self._engine.owner)
+        except CacheUnavailable:
+            # Without the cache nobody can tell who leads; the ledger's lease still keeps each job with one worker.
+            return [(item, Lead(fingerprint=item.fingerprint, fence=0)) for item in items]
+        self._hold.leads |= {print_: claim for print_, claim in claims.items() if isinstance(claim, Lead)}
+        return [(item, claims[item.fingerprint]) for item in items]
+
+    def _parcels(self, items: list[Item]) -> list[list[Item]]:
+        if not items or isinstance(items[0].request, ChatRequest):
+            return [[item] for item in items]
+        sizes = [self._engine.meter.prompt_tokens(item.request) for item in items]
+        return [[items[i] for i in indexes] for indexes in pack(sizes)]
+
+    async def _follow(self, item: Item, claim: Answer | Lead | Follow) -> None:
+        """Waits for the answer that another worker is getting, or takes over when that one died."""
+        while isinstance(claim, Follow) and self._hold.stop is None:
+            await self._engine.clock.sleep(claim.seconds)
+            ((_, claim),) = await self._claim([item])
+        if isinstance(claim, Lead):
+            # The leader may have committed without reaching the cache.
+            known = await self._lookup([item])
+            if item.fingerprint not in known:
+                await self._lead([item])
+                return
+            claim = known[item.fingerprint]
+            await self.release([item.fingerprint])
+        if isinstance(claim, Answer):
+            await self._take_hits([(item, claim)])
+
+    async def release(self, prints: Sequence[str]) -> None:
+        """Gives up leads; followers ask again and find the answer, or lead themselves."""
+        leads = [self._hold.leads.pop(print_) for print_ in prints if print_ in self._hold.leads]
+        if not leads:
+            return
+        try:
+            await self._engine.cache.release(leads)
+        except CacheUnavailable as exc:
+            log.warning("leads not released, they lapse by themselves", extra={"error": str(exc)})
+
+    # -- call
+
+    async def _lead(self, items: list[Item]) -> None:
+        """Calls for the items, all in one call, and brings their jobs to an end."""
+        parcel = Parcel(
+            requests=tuple(item.request for item in items),
+            fingerprints=tuple(item.fingerprint for item in items),
+            tags={"sweep": self._lease.sweep_name, "kind": self._kind.name, "version": items[0].request.version},
+        )
+        outcome = await self._engine.caller.call(parcel, self._hold)
+        match outcome:
+            case Called(record=record, answers=answers, attempts=attempts):
+                _count(items, attempts)
+                await self._end(list(zip(items, answers, strict=True)), call=record)
+            case NotCalled(error=error, attempts=attempts):
+                _count(items, attempts)
+                await self._not_called(items, error)
+            case Parked(reason=reason, budget=budget):
+                state = SweepState.BUDGET_EXHAUSTED if budget else SweepState.PAUSED
+                await self._engine.leases.park(self._lease.ref.sweep_id, state, reason)
+                self._hold.halt(Stop.SWEEP)
+            case Closed(retry_in_s=retry_in_s):
+                await self._breaker_open(items, retry_in_s)
+            case Halted():
+                pass
+        await self.release([item.fingerprint for item in items])
+
+    async def _not_called(self, items: list[Item], error: JsonObject) -> None:
+        # One bad text fails the whole embedding call: halve until it stands alone.
+        if len(items) > 1 and error.get("status") in {400, 413, 422}:
+            middle = len(items) // 2
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._lead(items[:middle]))
+                group.create_task(self._lead(items[middle:]))
+            return
+        await self.judge.fail(items, error)
+
+    async def _breaker_open(self, items: list[Item], retry_in_s: float) -> None:
+        if self._lease.policy.get("on_open") == "fallback":
+            items = await self.judge.fall_back(
+                items, {"type": "BreakerOpen", "message": "the provider's breaker is open"}
+            )
+        if items:
+            await self._engine.clock.sleep(min(retry_in_s, _BREAKER_ASK_S))
+            await self._lead(items)
+
+    # -- end
+
+    async def _take_hits(self, hits: list[tuple[Item, Answer]]) -> None:
+        if hits:
+            await self._end(hits, adopted=await self._adopt(sorted({answer.call_id for _, answer in hits})))
+
+    async def _adopt(self, call_ids: Sequence[int]) -> Mapping[int, CallRecord]:
+        """Calls whose answers are in the cache, but whose worker died before it could commit them."""
+        lost = await self._engine.ledger.missing_calls(call_ids)
+        if not lost:
+            return {}
+        try:
+            return await self._engine.cache.calls(lost)
+        except CacheUnavailable:
+            return {}
+
+    async def _end(
+        self,
+        pairs: list[tuple[Item, Answer]],
+        *,
+        call: CallRecord | None = None,
+        adopted: Mapping[int, CallRecord] | None = None,
+    ) -> None:
+        repairs = await self.judge.end(pairs, call=call, adopted=adopted or {})
+        if repairs and self._hold.stop is None:
+            await self.resolve(repairs)
+
+
+def _count(items: list[Item], attempts: int) -> None:
+    for item in items:
+        item.attempts += attempts

@@ -1,0 +1,100 @@
+"""Group commit: all outcomes that wait share one transaction, and each waiter goes on when it is durable."""
+
+import asyncio
+import itertools
+import logging
+from dataclasses import dataclass, field, replace
+
+from core.errors import LedgerUnavailable, LlmsweepError
+from core.model import JobState, Outcome
+from core.ports import Clock, Ledger
+
+log = logging.getLogger(__name__)
+
+_BATCH = 500  # outcomes a transaction; larger ones cost no less a row
+_GATHER_S = 0.01  # how long the first outcome waits for company
+_RETRY_S = (0.2, 0.5, 1.0, 2.0)
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    outcome: Outcome
+    durable: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Recorder:
+    """The only writer of results in a process. While the ledger is away nothing is dropped and nothing new is sent."""
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._queue: list[_Entry] = []
+        self._work = asyncio.Event()
+        self._healthy = asyncio.Event()
+        self._healthy.set()
+
+    async def ready(self) -> None:
+        """Returns while commits succeed; asked before each call, so that an absent ledger stops the calls."""
+        await self._healthy.wait()
+
+    async def record(self, outcome: Outcome) -> None:
+        """Returns when the outcome is committed. Raises LlmsweepError when the ledger refuses it for good."""
+        entry = _Entry(outcome)
+        self._queue.append(entry)
+        self._work.set()
+        await entry.durable
+
+    async def run(self) -> None:
+        """Commits until cancelled; what is queued at that moment is committed by ``flush``."""
+        while True:
+            await self._work.wait()
+            if len(self._queue) < _BATCH:
+                await self._clock.sleep(_GATHER_S)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Commits all that is queued now."""
+        while self._queue:
+            batch, self._queue = self._queue[:_BATCH], self._queue[_BATCH:]
+            await self._commit(batch)
+        self._work.clear()
+
+    async def _commit(self, batch: list[_Entry]) -> None:
+        for attempt in itertools.count():
+            try:
+                await self._ledger.commit([entry.outcome for entry in batch])
+            except LedgerUnavailable as exc:
+                self._healthy.clear()
+                log.warning("ledger away, results wait", extra={"results": len(batch), "error": str(exc)})
+                await self._clock.sleep(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
+            except LlmsweepError as exc:
+                await self._isolate(batch, exc)
+                break
+            else:
+                _resolve(batch)
+                break
+        self._healthy.set()
+
+    async def _isolate(self, batch: list[_Entry], error: LlmsweepError) -> None:
+        # One outcome that can't be stored must not take the others down with it.
+        if len(batch) > 1:
+            for entry in batch:
+                await self._commit([entry])
+            return
+        entry = batch[0]
+        log.error("a result can't be stored", extra={"error": str(error)})
+        unstorable = {"type": "unstorable", "message": str(error)[:2000]}
+        jobs = tuple(replace(job, state=JobState.FAILED, result=None, error=unstorable) for job in entry.outcome.jobs)
+        if jobs == entry.outcome.jobs or not jobs:
+            if not entry.durable.done():
+                entry.durable.set_exception(error)
+            return
+        calls = tuple(replace(call, response=None, error=unstorable) for call in entry.outcome.calls)
+        entry.outcome = replace(entry.outcome, jobs=jobs, calls=calls, vectors=(), adopted=())
+        await self._commit([entry])
+
+
+def _resolve(batch: list[_Entry]) -> None:
+    for entry in batch:
+        if not entry.durable.done():
+            entry.durable.set_result(None)
