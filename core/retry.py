@@ -44,14 +44,14 @@ _OUT_OF_MONEY = frozenset(
         "insufficient_quota",
         "billing_hard_limit_reached",
         "billing_not_active",
-        "quota_exceeded",
         "insufficient_balance",
         "account_deactivated",
         "access_terminated",
     }
 )
-# Anthropic has no code for an empty account: it is a 400 with this sentence.
-_NO_CREDIT = re.compile(r"credit balance is too low|exceeded your current quota", re.IGNORECASE)
+# Anthropic has no code for an empty account: it is a 400 with this sentence. ("exceeded your current quota" is no such
+# sign: Google's endpoint says it of requests a minute.)
+_NO_CREDIT = re.compile(r"credit balance is too low", re.IGNORECASE)
 # OpenAI's 429 for a single request above the tokens a minute: waiting does not make it smaller.
 _TOO_LARGE = re.compile(r"^request too large\b", re.IGNORECASE)
 

@@ -4,7 +4,9 @@
 """
 
 import functools
+import os
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError
@@ -54,6 +56,8 @@ class ProviderSettings(BaseSettings):
     cache_ttl: float = Field(default=3600, gt=0)
     cache_max_size: int = Field(default=10_000_000, ge=1)
     metrics_enabled: bool = True
+    structured_output: Literal["json_schema", "json_object", "prompt"] = "json_schema"  # what the server can enforce
+    trust_env: bool = False  # whether HTTP_PROXY and its kin apply to the calls
     # Azure only
     endpoint: str = ""
     deployment: str = ""
@@ -75,6 +79,9 @@ class Settings(BaseSettings):
     worker_slots: int = Field(default=8, ge=1, le=64)  # chunks that one worker process has in work
     chunk_lease_s: float = Field(default=10, ge=2)  # a dead worker's chunks are taken over after so long
     openai_organization: str = ""
+    allow_private_base_urls: bool = False  # base URLs on private networks (loopback is always allowed)
+    tiktoken_cache_dir: Path | None = None  # unset: llmsweep/tiktoken under the user's cache directory
+    xdg_cache_home: Path | None = None
 
     def broker(self) -> str:
         """The Celery broker's URL."""
@@ -137,6 +144,11 @@ def forget() -> None:
     """Reads the environment anew at the next call (tests, and the demo after it has set its own)."""
     settings.cache_clear()
     _load_provider.cache_clear()
+
+
+def use_tiktoken_cache(directory: Path) -> None:
+    """Points tiktoken, which reads the environment itself, at rank files that are there: it never downloads."""
+    os.environ["TIKTOKEN_CACHE_DIR"] = str(directory)  # noqa: TID251  this module is the one place for it
 
 
 def _is_own_server(name: str, base_url: str) -> bool:
