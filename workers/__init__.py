@@ -1,0 +1,1 @@
+"""The worker process: where the concrete parts meet, and what Celery's signals do to them."""

@@ -1,0 +1,96 @@
+"""The feeder: the sole producer of chunk messages, and what makes a lost message or a dead worker harmless.
+
+Every worker runs one in a thread; a PostgreSQL advisory lock lets one of them work. PostgreSQL says what is to be
+done, the broker only carries it: a message that is gone is published again, one too many finds its chunk leased.
+"""
+
+import logging
+import threading
+from collections import Counter
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from core.errors import Unavailable
+from db.feed import Feed, Published
+from tasks.app import queue_name
+from tasks.chunk import task_name
+
+log = logging.getLogger(__name__)
+
+DEPTH = 256  # chunks published and not yet leased, a provider; what keeps Redis small whatever the sweep's size
+_LOST_AFTER_S = 5.0
+_BUSY_S, _IDLE_S, _AWAY_S = 0.2, 1.0, 1.0
+
+
+class Feeder:
+    """Feeds all queues from one thread until stopped."""
+
+    def __init__(self, app: Celery, feed: Feed) -> None:
+        self._app = app
+        self._feed = feed
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="feeder", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread and gives up the lead."""
+        self._stop.set()
+        self._thread.join(timeout=5)
+        self._feed.close()
+
+    def turn(self) -> int:
+        """One round of work if this process leads; returns the number of messages published."""
+        if not self._feed.lead():
+            return 0
+        lapsed = self._feed.requeue_lapsed()
+        if lapsed:
+            log.warning("chunks of a dead or stalled worker given out again", extra={"chunks": lapsed})
+        closed = self._feed.close_sweeps()
+        if closed:
+            log.info("sweeps closed", extra={"sweeps": closed})
+        return sum(self._fill(provider) for provider in self._feed.providers())
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                busy = self.turn()
+                self._feed.wait(_BUSY_S if busy else _IDLE_S)
+            except (Unavailable, OperationalError, OSError) as exc:
+                log.warning("feeding waits", extra={"error": str(exc)})
+                self._stop.wait(_AWAY_S)
+
+    def _fill(self, provider: str) -> int:
+        queued = self._feed.queued(provider)
+        if queued and self._is_empty(provider):
+            lost = self._feed.requeue_lost(provider, _LOST_AFTER_S)
+            if lost:
+                log.warning("messages vanished from the broker", extra={"provider": provider, "chunks": lost})
+                queued -= lost
+        chunks = self._feed.take(provider, DEPTH - queued) if queued < DEPTH else []
+        if chunks:
+            self._publish(provider, chunks)
+            log.debug("published", extra={"provider": provider, "sweeps": dict(Counter(c.sweep_name for c in chunks))})
+        return len(chunks)
+
+    def _publish(self, provider: str, chunks: list[Published]) -> None:
+        queue = queue_name(provider)
+        with self._app.producer_pool.acquire(block=True) as producer, producer.batch(DEPTH):
+            for chunk in chunks:
+                self._app.send_task(
+                    task_name(chunk.kind),
+                    args=(chunk.ref.sweep_id, chunk.ref.no),
+                    queue=queue,
+                    argsrepr=f"({chunk.sweep_name}, chunk {chunk.ref.no})",
+                    kwargsrepr="",
+                    producer=producer,
+                )
+
+    def _is_empty(self, provider: str) -> bool:
+        with self._app.connection_for_read() as connection:
+            queue = self._app.amqp.queues[queue_name(provider)].bind(connection.default_channel)
+            _, messages, _ = queue.queue_declare(passive=False)
+        return bool(messages == 0)

@@ -1,0 +1,95 @@
+"""A worker process: Celery's consumer in front, the engine behind it.
+
+``python -m workers.main --provider openai [--provider hyperbolic] [--slots 8]``; `sweep worker` starts several.
+"""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
+
+from core.errors import InputError, LlmsweepError
+from core.settings import PREFIXES, RULES, settings
+from db.feed import Feed
+from db.schema import check
+from tasks.app import app, queue_name
+from tasks.chunk import ChunkTask
+from tasks.feeder import Feeder
+from workers.logs import configure
+from workers.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs until SIGTERM. Exit code 2 when the settings or the servers don't allow a start."""
+    args = _parse(argv)
+    try:
+        loaded = settings()
+        configure(loaded.log_level)
+        for name in args.provider:
+            if name != RULES:
+                loaded.provider(name)
+        check(loaded.database_url)
+        runtime = Runtime(loaded, fatal=_die)
+    except InputError as exc:
+        print(f"sweep worker: {exc.message}" + (f" ({exc.hint})" if exc.hint else ""), file=sys.stderr)
+        return 2
+    except LlmsweepError as exc:
+        print(f"sweep worker: {exc}", file=sys.stderr)
+        return 2
+    feeder = Feeder(app, Feed(loaded.database_url))
+    ChunkTask.runner = staticmethod(runtime.run)
+    _on_signals(runtime, feeder)
+    slots = args.slots or loaded.worker_slots
+    queues = ",".join(queue_name(name) for name in args.provider)
+    app.worker_main(
+        [
+            "worker",
+            "--pool=threads",
+            f"--concurrency={slots}",
+            f"--queues={queues}",
+            f"--hostname={'+'.join(args.provider)}-{os.getpid()}@%h",
+            "--without-gossip",
+            "--without-mingle",
+            f"--loglevel={loaded.log_level}",
+        ]
+    )
+    return 0
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="sweep worker", description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--provider", action="append", required=True, choices=[*PREFIXES, RULES])
+    parser.add_argument("--slots", type=int, help="chunks in work at the same time (WORKER_SLOTS)")
+    return parser.parse_args(argv)
+
+
+def _on_signals(runtime: Runtime, feeder: Feeder) -> None:
+    def ready(**_: object) -> None:
+        feeder.start()
+        log.info("worker ready", extra={"owner": runtime.owner})
+
+    def shutting_down(**_: object) -> None:
+        runtime.drain()
+
+    def shutdown(**_: object) -> None:
+        feeder.stop()
+        runtime.close()
+
+    worker_ready.connect(ready, weak=False)
+    worker_shutting_down.connect(shutting_down, weak=False)
+    worker_shutdown.connect(shutdown, weak=False)
+
+
+def _die(_: BaseException) -> None:
+    # Leases lapse and others go on; a half-alive worker would only hold work back.
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+"""The only place where the concrete parts meet: one event loop in a thread of its own, one engine a process."""
+
+import asyncio
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import redis.asyncio as aioredis
+import uvloop
+
+from core.cache.redis import RedisCache
+from core.calling import Caller, Channel
+from core.clock import SystemClock
+from core.errors import InputError
+from core.gate.redis import RedisGate
+from core.heartbeat import Heartbeat
+from core.model import ChunkRef
+from core.pipeline import Engine, run_chunk
+from core.ports import ChunkSummary, Limits
+from core.pricing import Meter
+from core.providers import create
+from core.recorder import Recorder
+from core.retry import RetryPolicy
+from core.settings import PREFIXES, RULES, ProviderSettings, Settings
+from db.ledger import PostgresLedger
+from tasks import registry
+
+log = logging.getLogger(__name__)
+
+_STOP_S = 75.0  # the longest call, and a little
+
+
+def owner_name() -> str:
+    """This process in leases and intents: host and pid, and what tells it from an earlier one with the same pid."""
+    return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
+
+
+def limits_of(settings: Settings, name: str) -> Limits:
+    """What the settings say of a provider's limits."""
+    if name not in PREFIXES:
+        return Limits()
+    provider = settings.provider(name)
+    return Limits(rpm=provider.rate_limit_rpm, tpm=provider.rate_limit_tpm)
+
+
+@dataclass(slots=True)
+class _Loop:
+    loop: asyncio.AbstractEventLoop
+    thread: threading.Thread
+
+
+class Runtime:
+    """A process's engine. ``run`` may be called from any thread; all calls share the one loop."""
+
+    def __init__(self, settings: Settings, *, fatal: Callable[[BaseException], None]) -> None:
+        self.owner = owner_name()
+        self._settings = settings
+        self._fatal = fatal
+        self._channels: dict[str, Channel] = {}
+        self._ledger = PostgresLedger(settings.database_url, lease_s=settings.chunk_lease_s)
+        self._gate_client = _client(settings.redis_url)
+        self._cache_client = _client(settings.cache())
+        self._clock = SystemClock()
+        self._loop = _start_loop()
+        self._background: list[asyncio.Task[None]] = []
+        self.engine = self._call(self._build())
+
+    def run(self, ref: ChunkRef) -> ChunkSummary | None:
+        """Runs a chunk on the loop and waits for it. Raises LedgerUnavailable before any call was made."""
+        return asyncio.run_coroutine_threadsafe(run_chunk(self.engine, ref), self._loop.loop).result()
+
+    def drain(self) -> None:
+        """From now on no new call; running chunks give back what they have not called."""
+        self._loop.loop.call_soon_threadsafe(self.engine.heartbeat.drain)
+
+    def close(self) -> None:
+        """Commits what is queued and closes all connections."""
+        self._call(self._close())
+        self._loop.loop.call_soon_threadsafe(self._loop.loop.stop)
+        self._loop.thread.join(timeout=5)
+        self._ledger.close()
+
+    def _call(self, coroutine):  # type: ignore[no-untyped-def]
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop.loop).result(timeout=_STOP_S)
+
+    async def _build(self) -> Engine:
+        gate = RedisGate(self._gate_client, lambda name: limits_of(self._settings, name), self._clock)
+        cache = RedisCache(self._cache_client, self._clock)
+        recorder = Recorder(self._ledger, self._clock)
+        heartbeat = Heartbeat(self._ledger, cache, self._clock)
+        meter = Meter(self._settings)
+        caller = Caller(
+            gate=gate,
+            cache=cache,
+            ledger=self._ledger,
+            recorder=recorder,
+            meter=meter,
+            channels=self._channel,
+            clock=self._clock,
+            owner=self.owner,
+        )
+        for name, work in (("recorder", recorder.run()), ("heartbeat", heartbeat.run())):
+            task = asyncio.create_task(work, name=name)
+            task.add_done_callback(self._ended)
+            self._background.append(task)
+        return Engine(
+            leases=self._ledger,
+            ledger=self._ledger,
+            cache=cache,
+            caller=caller,
+            recorder=recorder,
+            heartbeat=heartbeat,
+            meter=meter,
+            kinds=registry.kind,
+            clock=self._clock,
+            owner=self.owner,
+        )
+
+    def _channel(self, name: str) -> Channel:
+        if name not in self._channels:
+            settings = ProviderSettings() if name == RULES else self._settings.provider(name)
+            self._channels[name] = Channel(
+                provider=create(name, settings, answer=registry.answer),
+                policy=RetryPolicy.of(settings),
+                slots=asyncio.Semaphore(settings.max_concurrent_requests),
+                cache_ttl_s=settings.cache_ttl,
+            )
+        return self._channels[name]
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        # A worker without its recorder or heartbeat would take work and never finish it.
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("%s died", task.get_name(), exc_info=error)
+            self._fatal(error)
+
+    async def _close(self) -> None:
+        await self.engine.recorder.flush()
+        for task in self._background:
+            task.cancel()
+        for channel in self._channels.values():
+            await channel.provider.close()
+        await self._gate_client.aclose()
+        await self._cache_client.aclose()
+
+
+def _client(url: str) -> aioredis.Redis:
+    if not url:
+        raise InputError("REDIS_URL is not set", hint="start the embedded servers with `sweep up`, or set REDIS_URL")
+    return aioredis.from_url(
+        url, socket_timeout=10, socket_connect_timeout=5, socket_keepalive=True, health_check_interval=15
+    )
+
+
+def _start_loop() -> _Loop:
+    loop = uvloop.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="engine", daemon=True)
+    thread.start()
+    return _Loop(loop=loop, thread=thread)
