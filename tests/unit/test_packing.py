@@ -1,3 +1,5 @@
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +21,7 @@ def test_packs_cover_all_texts_in_order_and_keep_both_limits(
 def test_no_pack_could_have_taken_the_text_after_it(tokens: list[int], max_inputs: int, max_tokens: int) -> None:
     packs = pack(tokens, max_inputs=max_inputs, max_tokens=max_tokens)
 
-    for indexes, after in zip(packs, packs[1:], strict=False):
+    for indexes, after in itertools.pairwise(packs):
         held = sum(tokens[i] for i in indexes) + tokens[after.start]
         assert len(indexes) == max_inputs or held > max_tokens
 
