@@ -5,6 +5,7 @@
 
 import functools
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -159,3 +160,8 @@ def _bad_setting(exc: ValidationError, prefix: str) -> InputError:
     first = exc.errors(include_input=False, include_url=False)[0]
     name = prefix + "_".join(str(part) for part in first["loc"]).upper()
     return InputError(f"setting {name}: {first['msg']}", hint="see .env.example")
+
+
+def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment with some names set anew, for the processes that it starts."""
+    return {**os.environ, **extra}  # noqa: TID251 - the only place that reads the environment
