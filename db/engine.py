@@ -1,0 +1,196 @@
+"""Connections to PostgreSQL, and the one place where its errors become ours."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg2
+import psycopg2.extensions
+import sqlalchemy
+import sqlalchemy.exc
+from sqlalchemy import event
+from sqlalchemy.engine import URL, make_url
+
+from core.errors import InputError, LedgerUnavailable, LlmsweepError
+
+Cursor = psycopg2.extensions.cursor
+
+OLDEST_SERVER = 14
+"""The oldest major version of PostgreSQL that pgvector's iterative scans and our statements are tried on."""
+
+_CONNECT_S = 10
+_DRIVERS = {"postgresql", "postgres"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a role waits for a statement and for a lock, in seconds; 0: for ever."""
+
+    statement_s: int
+    lock_s: int
+
+
+ROLES = {
+    "worker": Patience(statement_s=30, lock_s=10),  # a stuck statement must not stop a heartbeat
+    "reader": Patience(statement_s=300, lock_s=10),  # exports and reports
+    "producer": Patience(statement_s=0, lock_s=0),  # waits for another producer of the same name, migrates
+}
+
+# Away for now: connection lost, shutdown, too many connections, disk full, read-only, starting, timeouts, deadlock.
+_AWAY_CLASSES = {"08", "53", "58"}
+_AWAY_CODES = {"25006", "57P01", "57P02", "57P03", "57P05", "57014", "55P03", "40001", "40P01", "25P03", "25P04"}
+
+_HINTS = {
+    "3D000": "create the database, or correct the name in DATABASE_URL",
+    "28P01": "correct the user or the password in DATABASE_URL",
+    "28000": "correct the user or the password in DATABASE_URL, or the server's pg_hba.conf",
+    "42501": "the database user needs the right to do this",
+    "42P01": "the database has not been migrated: run `sweep doctor`",
+    "42703": "the database has not been migrated: run `sweep doctor`",
+}
+
+# libpq gives no SQLSTATE for a refused connection, only the server's words.
+_REFUSALS = (
+    (re.compile(r'database ".*" does not exist'), "3D000"),
+    (re.compile(r"password authentication failed|no password supplied"), "28P01"),
+    (re.compile(r'role ".*" does not exist|no pg_hba\.conf entry|is not permitted to log in'), "28000"),
+)
+
+
+def normalise(url: str) -> URL:
+    """Any way to write a PostgreSQL address, as SQLAlchemy's URL for psycopg2. Raises InputError."""
+    hint = "for example postgresql://user:password@127.0.0.1:5432/llmsweep"
+    if not url.strip():
+        raise InputError("DATABASE_URL is empty", hint=hint)
+    try:
+        parsed = make_url(url.strip())
+    except (sqlalchemy.exc.ArgumentError, ValueError) as exc:
+        raise InputError("DATABASE_URL is not a database address", hint=hint) from exc
+    if parsed.drivername.partition("+")[0] not in _DRIVERS:
+        raise InputError(f"DATABASE_URL must name PostgreSQL, not {parsed.drivername!r}", hint=hint)
+    if not parsed.database:
+        raise InputError("DATABASE_URL names no database", hint=hint)
+    return parsed.set(drivername="postgresql+psycopg2")
+
+
+def connect(url: str | URL, *, role: str = "worker", pool: int = 4) -> sqlalchemy.Engine:
+    """An engine with a pool of its own. Opens nothing yet; safe to build anywhere but at import time."""
+    address = normalise(url) if isinstance(url, str) else url
+    engine = sqlalchemy.create_engine(
+        address,
+        pool_size=pool,
+        max_overflow=pool,
+        pool_timeout=_CONNECT_S,
+        pool_use_lifo=True,
+        connect_args=_socket_options(address),
+    )
+    patience = ROLES[role]
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        _set_patience(connection, patience)
+
+    return engine
+
+
+def dial(url: str | URL) -> psycopg2.extensions.connection:
+    """A connection of its own, in autocommit, for advisory locks and LISTEN. Raises LedgerUnavailable, InputError."""
+    address = normalise(url) if isinstance(url, str) else url
+    dsn = address.set(drivername="postgresql").render_as_string(hide_password=False)
+    with translated():
+        connection: psycopg2.extensions.connection = psycopg2.connect(dsn, **_socket_options(address))
+        connection.autocommit = True
+        return connection
+
+
+@contextmanager
+def transaction(engine: sqlalchemy.Engine) -> Iterator[Cursor]:
+    """One transaction on a bare psycopg2 cursor: committed at the end, rolled back on any error.
+
+    A connection that broke is dropped with all idle ones beside it: what broke it, mostly a restart, broke them too.
+    """
+    with translated():
+        pooled = engine.raw_connection()
+        try:
+            cursor: Any = pooled.cursor()
+            try:
+                yield cursor
+                pooled.commit()
+            finally:
+                cursor.close()
+        except BaseException:
+            if _broken(pooled):
+                pooled.invalidate()
+                engine.dispose()
+            else:
+                pooled.rollback()
+            raise
+        finally:
+            pooled.close()
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Foreign errors become LedgerUnavailable or InputError; those that only a fault of ours can cause pass."""
+    try:
+        yield
+    except sqlalchemy.exc.TimeoutError as exc:
+        raise LedgerUnavailable("no database connection became free in time") from exc
+    except sqlalchemy.exc.DBAPIError as exc:
+        _raise_ours(exc.orig)
+        raise
+    except psycopg2.Error as exc:
+        _raise_ours(exc)
+        raise
+
+
+def _raise_ours(exc: BaseException | None) -> None:
+    ours = _ours(exc) if isinstance(exc, psycopg2.Error) else None
+    if ours is not None:
+        raise ours from exc
+
+
+def _ours(exc: psycopg2.Error) -> LlmsweepError | None:
+    words = _first_line(exc)
+    code = exc.pgcode or next((code for pattern, code in _REFUSALS if pattern.search(str(exc))), "")
+    if code in _HINTS:
+        return InputError(f"PostgreSQL: {words}", hint=_HINTS[code])
+    if code[:2] in _AWAY_CLASSES or code in _AWAY_CODES:
+        return LedgerUnavailable(words)
+    # No SQLSTATE: the connection broke or never was.
+    lost = not code and isinstance(exc, psycopg2.OperationalError | psycopg2.InterfaceError)
+    return LedgerUnavailable(words) if lost or type(exc) is psycopg2.DatabaseError else None
+
+
+def _first_line(exc: psycopg2.Error) -> str:
+    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
+    return lines[0] if lines else type(exc).__name__
+
+
+def _broken(pooled: Any) -> bool:
+    return pooled.dbapi_connection is None or bool(pooled.dbapi_connection.closed)
+
+
+def _socket_options(address: URL) -> dict[str, Any]:
+    # A peer that vanished without a word is noticed within half a minute, connected or connecting.
+    options = {
+        "connect_timeout": _CONNECT_S,
+        "keepalives": 1,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 25_000,
+        "application_name": "llmsweep",
+    }
+    return {name: value for name, value in options.items() if name not in address.query}
+
+
+def _set_patience(connection: Any, patience: Patience) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false)",
+            (f"{patience.statement_s}s", f"{patience.lock_s}s"),
+        )
+    connection.commit()

@@ -1,0 +1,94 @@
+"""The ledger in PostgreSQL: Leases and Ledger of ``core.ports`` on a few threads of their own."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from typing import ParamSpec, TypeVar
+
+import sqlalchemy
+
+from core.model import Answer, ChunkRef, Job, Lease, Modality, Outcome, SweepState
+from core.ports import Pulse
+from db import answers
+from db.commit import commit
+from db.engine import connect, transaction
+from db.leases import LeaseBook
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ID_BLOCK = 1000
+"""The increment of the sequence ``raw_call_ids``: one round trip brings so many ids."""
+
+_JOBS = """
+    SELECT id, key, input_json, round, attempts FROM jobs
+    WHERE sweep_id = %s AND chunk_no = %s AND state = 'pending' ORDER BY id
+"""
+
+
+class PostgresLedger:
+    """Never blocks the event loop. Every method raises LedgerUnavailable while PostgreSQL is away."""
+
+    def __init__(self, url: str, *, lease_s: float, threads: int = 4) -> None:
+        self._engine = connect(url, pool=threads)
+        self._book = LeaseBook(engine=self._engine, lease_s=lease_s)
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="ledger")
+        self._ids = range(0)
+
+    async def lease(self, ref: ChunkRef, owner: str) -> Lease | None:
+        return await self._run(self._book.take, ref, owner)
+
+    async def renew(self, leases: Sequence[Lease]) -> Pulse:
+        return await self._run(self._book.renew, leases)
+
+    async def finish(self, lease: Lease) -> None:
+        await self._run(self._book.finish, lease)
+
+    async def park(self, sweep_id: int, state: SweepState, reason: str) -> None:
+        await self._run(self._book.park, sweep_id, state, reason)
+
+    async def jobs(self, lease: Lease) -> Sequence[Job]:
+        return await self._run(_jobs, self._engine, lease)
+
+    async def find(self, fingerprints: Sequence[str], modality: Modality) -> Mapping[str, Answer]:
+        return await self._run(answers.find, self._engine, fingerprints, modality)
+
+    async def call_ids(self, count: int) -> Iterable[int]:
+        taken, self._ids = self._ids[:count], self._ids[count:]
+        missing = count - len(taken)
+        if not missing:
+            return taken
+        blocks = await self._run(_id_blocks, self._engine, -(-missing // ID_BLOCK))
+        rest = ID_BLOCK * len(blocks) - missing
+        self._ids = blocks[-1][ID_BLOCK - rest :]
+        blocks[-1] = blocks[-1][: ID_BLOCK - rest]
+        return list(chain(taken, *blocks))
+
+    async def commit(self, outcomes: Sequence[Outcome]) -> None:
+        if outcomes:
+            await self._run(commit, self._engine, outcomes)
+
+    async def close(self) -> None:
+        """Ends the threads and the connections; statements that run are waited for."""
+        await asyncio.to_thread(self._threads.shutdown)
+        self._engine.dispose()
+
+    async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        call = asyncio.get_running_loop().run_in_executor(self._threads, lambda: function(*args, **kwargs))
+        return await call
+
+
+def _jobs(engine: sqlalchemy.Engine, lease: Lease) -> list[Job]:
+    with transaction(engine) as cursor:
+        cursor.execute(_JOBS, (lease.ref.sweep_id, lease.ref.no))
+        return [
+            Job(id=job_id, key=key, input=given, round=round_, attempts=attempts)
+            for job_id, key, given, round_, attempts in cursor.fetchall()
+        ]
+
+
+def _id_blocks(engine: sqlalchemy.Engine, count: int) -> list[range]:
+    with transaction(engine) as cursor:
+        cursor.execute("SELECT nextval('raw_call_ids') FROM generate_series(1, %s)", (count,))
+        return [range(first, first + ID_BLOCK) for (first,) in sorted(cursor.fetchall())]

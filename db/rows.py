@@ -1,0 +1,170 @@
+"""Values as PostgreSQL reads them: lines of COPY's text format, array literals, JSON, pgvector's wire format."""
+
+import json
+import struct
+from collections.abc import Iterable, Mapping
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import orjson
+
+from core.model import CallRecord, Usage, Vector, VectorRecord
+from db.engine import Cursor
+
+NULL = b"\\N"
+NANO = 1_000_000_000
+
+CALL_COLUMNS = (
+    "id, provider, model, modality, status, fingerprint, request_json, response_json, error_json,"
+    " latency_ms, tokens_json, cost_usd, cost_max_usd, metadata_json"
+)
+VECTOR_COLUMNS = "call_id, position, fingerprint, model, vector, dimension, norm, metadata_json"
+
+_COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack("!ii", 0, 0)
+_COPY_TRAILER = struct.pack("!h", -1)
+
+
+def dump_json(value: Any) -> bytes:
+    """Compact JSON that the type ``json`` takes whatever a provider sent: NUL, lone surrogates, huge integers."""
+    try:
+        return orjson.dumps(value, default=_plain)
+    except TypeError:
+        return json.dumps(value, default=_plain, separators=(",", ":")).encode()
+
+
+def load_json(value: str | None) -> Any:
+    """The reverse; None stays None."""
+    if value is None:
+        return None
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return json.loads(value)
+
+
+def copy(cursor: Cursor, table: str, columns: str, lines: Iterable[bytes]) -> None:
+    """COPY of lines that the functions below have made."""
+    cursor.copy_expert(f"COPY {table} ({columns}) FROM STDIN", BytesIO(b"".join(lines)))
+
+
+def line(*fields: bytes) -> bytes:
+    """One line of COPY's text format."""
+    return b"\t".join(fields) + b"\n"
+
+
+def json_field(value: Mapping[str, Any] | None) -> bytes:
+    """JSON holds no control characters, so that only its backslashes need escaping."""
+    return NULL if value is None else dump_json(value).replace(b"\\", b"\\\\")
+
+
+def text_field(value: str) -> bytes:
+    """Any text but NUL, which PostgreSQL cannot hold and which is dropped."""
+    raw = value.encode("utf-8", "replace")
+    if raw.isascii() and value.isprintable() and b"\\" not in raw:
+        return raw
+    escaped = raw.replace(b"\0", b"").replace(b"\\", b"\\\\")
+    return escaped.replace(b"\t", b"\\t").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
+
+
+def nano(usd: float | None) -> int | None:
+    """USD as whole nano-dollars: sums of them are exact."""
+    return None if usd is None else round(usd * NANO)
+
+
+def usd(nanos: int) -> float:
+    """Nano-dollars as USD."""
+    return nanos / NANO
+
+
+def usage_json(usage: Usage) -> bytes:
+    """What ``tokens_json`` holds."""
+    return (
+        f'{{"prompt":{usage.prompt},"completion":{usage.completion},"cached":{usage.cached}'
+        f',"reasoning":{usage.reasoning},"total":{usage.total}}}'
+    ).encode()
+
+
+def call_line(call: CallRecord) -> bytes:
+    """A RawCall row, as ``CALL_COLUMNS`` orders it."""
+    return line(
+        b"%d" % call.id,
+        text_field(call.provider),
+        text_field(call.model),
+        call.modality.encode(),
+        call.status.encode(),
+        text_field(call.fingerprint),
+        json_field(call.request),
+        json_field(call.response),
+        json_field(call.error),
+        NULL if call.latency_ms is None else b"%.3f" % call.latency_ms,
+        NULL if call.usage is None else usage_json(call.usage),
+        _money(call.cost_usd),
+        _money(call.cost_max_usd),
+        json_field(call.metadata),
+    )
+
+
+def vector_stream(vectors: Iterable[VectorRecord]) -> BytesIO:
+    """EmbeddingVector rows in COPY's binary format, as ``VECTOR_COLUMNS`` orders them: 100 times faster than text."""
+    out = BytesIO()
+    out.write(_COPY_HEADER)
+    for record in vectors:
+        out.write(_vector_tuple(record))
+    out.write(_COPY_TRAILER)
+    out.seek(0)
+    return out
+
+
+def read_vector(wire: memoryview | bytes) -> Vector:
+    """What pgvector's ``vector_send`` gives: int16 dimension, int16 unused, big-endian float32s."""
+    return np.frombuffer(wire, dtype=">f4", offset=4).astype(np.float32)
+
+
+def int_array(values: Iterable[int | None]) -> str:
+    """An array literal of integers."""
+    return "{" + ",".join("NULL" if value is None else str(value) for value in values) + "}"
+
+
+def text_array(values: Iterable[str | None]) -> str:
+    """An array literal of texts."""
+    return "{" + ",".join("NULL" if value is None else _quoted(value) for value in values) + "}"
+
+
+def json_array(values: Iterable[Mapping[str, Any] | None]) -> str:
+    """An array literal of JSON texts, for a cast to ``json[]``."""
+    return text_array(None if value is None else dump_json(value).decode() for value in values)
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\0", "") + '"'
+
+
+def _money(amount: float | None) -> bytes:
+    nanos = nano(amount)
+    return NULL if nanos is None else b"%d.%09d" % divmod(nanos, NANO)
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+def _vector_tuple(record: VectorRecord) -> bytes:
+    vector = np.asarray(record.vector, dtype=np.float32)
+    fingerprint, model = record.fingerprint.encode(), record.model.encode()
+    metadata = dump_json(record.metadata)
+    size = len(vector)
+    return b"".join(
+        (
+            struct.pack("!hiqii", 8, 8, record.call_id, 4, record.position),
+            struct.pack("!i", len(fingerprint)),
+            fingerprint,
+            struct.pack("!i", len(model)),
+            model,
+            struct.pack("!ihh", 4 + 4 * size, size, 0),
+            vector.astype(">f4").tobytes(),
+            struct.pack("!iiif", 4, size, 4, float(np.linalg.norm(vector))),
+            struct.pack("!i", len(metadata)),
+            metadata,
+        )
+    )

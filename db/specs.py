@@ -1,0 +1,71 @@
+"""A sweep's spec as the ledger needs it: its grid unfolded once a process, not once a chunk."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from core.errors import InputError
+from core.model import ChunkRef, JsonObject, Lease, Variant
+from core.sweep import SweepSpec
+from db.engine import Cursor
+
+NOTIFY = "llmsweep_feeder"
+"""The channel on which producers and workers wake the feeder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What never changes about a sweep. A chunk's variant is ``variants[no % len(variants)]``."""
+
+    sweep_id: int
+    group_id: int
+    name: str
+    kind: str
+    variants: tuple[Variant, ...]
+    options: JsonObject
+    policy: JsonObject
+    chunk_size: int
+    jobs_total: int
+
+    def variant(self, chunk_no: int) -> Variant:
+        return self.variants[chunk_no % len(self.variants)]
+
+    def lease(self, ref: ChunkRef, *, owner: str, fence: int, budget_usd: float | None) -> Lease:
+        """The lease of one of the sweep's chunks."""
+        return Lease(
+            ref=ref,
+            owner=owner,
+            fence=fence,
+            kind=self.kind,
+            sweep_name=self.name,
+            group_id=self.group_id,
+            variant=self.variant(ref.no),
+            options=self.options,
+            policy=self.policy,
+            budget_usd=budget_usd,
+            jobs_total=self.jobs_total,
+        )
+
+
+def plan(spec: SweepSpec, *, sweep_id: int, group_id: int, jobs_total: int) -> Plan:
+    """Unfolds a spec."""
+    return Plan(
+        sweep_id=sweep_id,
+        group_id=group_id,
+        name=spec.name,
+        kind=spec.kind,
+        variants=tuple(spec.variants()),
+        options=spec.options,
+        policy={"cache": spec.cache, "on_open": spec.on_open, "repair_turns": spec.repair_turns},
+        chunk_size=spec.chunk_size,
+        jobs_total=jobs_total,
+    )
+
+
+def load_plan(cursor: Cursor, sweep_id: int) -> Plan:
+    """A sweep's plan from its row. Raises InputError for an unknown sweep."""
+    cursor.execute("SELECT group_id, spec_json, jobs_total FROM sweeps WHERE id = %s", (sweep_id,))
+    row: tuple[Any, ...] | None = cursor.fetchone()
+    if row is None:
+        raise InputError(f"no sweep has the id {sweep_id}")
+    group_id, spec, jobs_total = row
+    return plan(SweepSpec.model_validate(spec), sweep_id=sweep_id, group_id=group_id, jobs_total=jobs_total)

@@ -1,0 +1,219 @@
+"""From a stream of drafts to a sweep's rows: one transaction, flat memory."""
+
+import hashlib
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import psycopg2.errors
+import sqlalchemy
+
+from core.errors import InputError
+from core.model import JobDraft, SweepState
+from core.sweep import SweepSpec
+from db.engine import Cursor, connect, transaction
+from db.rows import copy, dump_json, json_field, line, text_field
+from db.specs import NOTIFY
+
+LONGEST_KEY = 1000
+"""In bytes; PostgreSQL's index could hold little more than twice that."""
+
+_BATCH = 4 << 20  # bytes of COPY lines that are held at once
+_JOB_COLUMNS = "sweep_id, chunk_no, key, input_json"
+_CHUNK_COLUMNS = "sweep_id, no, provider, kind, jobs"
+
+
+class SourceProblem(Protocol):
+    """A part of the source that became no jobs (``tasks.kind.Problem``)."""
+
+    @property
+    def where(self) -> str: ...
+
+    @property
+    def what(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """What a submission came to. ``created`` False: the same sweep was there already, and goes on."""
+
+    sweep_id: int
+    name: str
+    jobs: int
+    created: bool
+    state: SweepState
+
+
+def submit(
+    target: str | sqlalchemy.Engine,
+    spec: SweepSpec,
+    drafts: Iterable[JobDraft],
+    *,
+    problems: Sequence[SourceProblem] = (),
+) -> Submitted:
+    """Writes a sweep and all its jobs, or nothing.
+
+    ``problems`` is read after the last draft, so that a source may fill it while it streams.
+    Raises InputError (name taken by another spec, no drafts, a key twice or too long), LedgerUnavailable.
+    """
+    if isinstance(target, sqlalchemy.Engine):
+        return _submit(target, spec, drafts, problems)
+    engine = connect(target, role="producer", pool=1)
+    try:
+        return _submit(engine, spec, drafts, problems)
+    finally:
+        engine.dispose()
+
+
+def _submit(
+    engine: sqlalchemy.Engine, spec: SweepSpec, drafts: Iterable[JobDraft], problems: Sequence[SourceProblem]
+) -> Submitted:
+    try:
+        with transaction(engine) as cursor:
+            # A second producer of the same name waits here, and then finds the first one's sweep.
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_lock_key(spec.name),))
+            earlier = _earlier(cursor, spec)
+            if earlier is not None:
+                return earlier
+            sweep_id = _open(cursor, spec)
+            writer = _Writer(cursor=cursor, sweep_id=sweep_id, spec=spec)
+            writer.write(drafts)
+            if not writer.jobs:
+                raise InputError("the source has no jobs", hint=_first_problem(problems))
+            found = [{"where": problem.where, "what": problem.what} for problem in problems]
+            cursor.execute(
+                "UPDATE sweeps SET jobs_total = %s, problems_json = %s WHERE id = %s",
+                (writer.jobs, dump_json(found).decode(), sweep_id),
+            )
+            cursor.execute("SELECT pg_notify(%s, '')", (NOTIFY,))
+    except psycopg2.errors.UniqueViolation as exc:
+        raise InputError(
+            f"the source has two jobs with the key {_twice(exc)}", hint="keys are unique in a sweep"
+        ) from exc
+    return Submitted(sweep_id=sweep_id, name=spec.name, jobs=writer.jobs, created=True, state=SweepState.RUNNING)
+
+
+def _earlier(cursor: Cursor, spec: SweepSpec) -> Submitted | None:
+    cursor.execute(
+        """SELECT s.id, s.jobs_total, s.state, s.digest, s.spec_json FROM sweeps s JOIN groups g ON g.id = s.group_id
+        WHERE g.group_type = 'sweep' AND g.name = %s""",
+        (spec.name,),
+    )
+    row: tuple[Any, ...] | None = cursor.fetchone()
+    if row is None:
+        return None
+    sweep_id, jobs, state, digest, other = row
+    if digest != spec.digest():
+        raise InputError(
+            f"the sweep {spec.name!r} exists with another spec: {_differences(spec, other)}",
+            hint="choose another --name, or submit exactly the same to resume it",
+        )
+    return Submitted(sweep_id=sweep_id, name=spec.name, jobs=jobs, created=False, state=SweepState(state))
+
+
+def _open(cursor: Cursor, spec: SweepSpec) -> int:
+    cursor.execute(
+        "INSERT INTO groups (group_type, name, description) VALUES ('sweep', %s, %s) RETURNING id",
+        (spec.name, spec.description),
+    )
+    group_id = _one(cursor)
+    cursor.execute(
+        "INSERT INTO sweeps (group_id, kind, spec_json, digest, budget_usd) VALUES (%s, %s, %s, %s, %s) RETURNING id",
+        (group_id, spec.kind, dump_json(spec.model_dump(mode="json")).decode(), spec.digest(), spec.budget_usd),
+    )
+    return _one(cursor)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Writer:
+    """Collects COPY lines and writes them a few megabytes at a time."""
+
+    cursor: Cursor
+    sweep_id: int
+    spec: SweepSpec
+    jobs: int = 0
+    _jobs: list[bytes] = field(default_factory=list)
+    _chunks: list[bytes] = field(default_factory=list)
+    _held: int = 0
+
+    def write(self, drafts: Iterable[JobDraft]) -> None:
+        labels = list(self.spec.labels())
+        providers = [text_field(variant.provider) for variant in self.spec.variants()]
+        limited = itertools.islice(drafts, self.spec.limit)
+        for number, block in enumerate(_blocks(limited, self.spec.chunk_size)):
+            self._block(number * len(labels), block, labels, providers)
+            if self._held > _BATCH:
+                self._flush()
+        self._flush()
+
+    def _block(self, first: int, block: Sequence[JobDraft], labels: Sequence[str], providers: Sequence[bytes]) -> None:
+        # Ids ascend in the order of the rows: within a block all variants of an input stand together.
+        heads = [b"%d\t%d\t" % (self.sweep_id, first + index) for index in range(len(labels))]
+        for draft in block:
+            body = b"\t" + json_field(draft.input) + b"\n"
+            for head, label in zip(heads, labels, strict=True):
+                row = head + _key_field(draft.key + label) + body
+                self._jobs.append(row)
+                self._held += len(row)
+        kind = text_field(self.spec.kind)
+        count = b"%d" % len(block)
+        for index, provider in enumerate(providers):
+            self._chunks.append(line(b"%d" % self.sweep_id, b"%d" % (first + index), provider, kind, count))
+        self.jobs += len(block) * len(labels)
+
+    def _flush(self) -> None:
+        if self._jobs:
+            copy(self.cursor, "jobs", _JOB_COLUMNS, self._jobs)
+            copy(self.cursor, "chunks", _CHUNK_COLUMNS, self._chunks)
+            self._jobs, self._chunks, self._held = [], [], 0
+
+
+def _blocks(drafts: Iterable[JobDraft], size: int) -> Iterator[list[JobDraft]]:
+    stream = iter(drafts)
+    while block := list(itertools.islice(stream, size)):
+        yield block
+
+
+def _key_field(key: str) -> bytes:
+    if not key or "\0" in key or len(key.encode("utf-8", "replace")) > LONGEST_KEY:
+        shown = repr(key[:60])
+        raise InputError(f"the job key {shown} is empty, too long or not text", hint=f"at most {LONGEST_KEY} bytes")
+    return text_field(key)
+
+
+def _lock_key(name: str) -> int:
+    digest = hashlib.sha256(f"llmsweep sweep {name}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+def _differences(spec: SweepSpec, other: dict[str, Any]) -> str:
+    mine = spec.model_dump(mode="json")
+    ignored = {"name", "description", "budget_usd"}
+    names = [name for name in mine if name not in ignored and mine[name] != other.get(name)]
+    return (
+        ", ".join(f"{name} is {_short(other.get(name))}, now {_short(mine[name])}" for name in names) or "its version"
+    )
+
+
+def _short(value: Any) -> str:
+    text = dump_json(value).decode()
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _first_problem(problems: Sequence[SourceProblem]) -> str:
+    return f"{problems[0].where}: {problems[0].what}" if problems else "nothing in it matches what the kind looks for"
+
+
+def _twice(exc: psycopg2.errors.UniqueViolation) -> str:
+    detail = exc.diag.message_detail or ""
+    _, _, rest = detail.partition(")=(")
+    key = rest.partition(", ")[2].rpartition(")")[0]
+    return repr(key) if key else detail
+
+
+def _one(cursor: Cursor) -> int:
+    row: tuple[Any, ...] | None = cursor.fetchone()
+    if row is None:
+        raise AssertionError("INSERT ... RETURNING returned nothing")
+    return int(row[0])
