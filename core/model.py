@@ -123,6 +123,8 @@ class Usage:
     completion: int = 0
     cached: int = 0
     reasoning: int = 0
+    cache_write: int = 0  # part of prompt: written to the provider's prompt cache, which has its own price
+    tier: str = ""  # the service tier that was billed (``flex``, ``priority`` ...); empty: the standard one
 
     @property
     def total(self) -> int:

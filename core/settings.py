@@ -26,12 +26,13 @@ PREFIXES = {
 RULES = "rules"
 """The offline provider: the kinds' own rule-based writers."""
 
-_BASE_URLS = {
+BASE_URLS = {
     "openai": "https://api.openai.com/v1",
     "azure": "",
     "hyperbolic": "https://api.hyperbolic.xyz/v1",
     "anthropic": "https://api.anthropic.com/v1",
 }
+"""Where a provider is unless ``BASE_URL`` says otherwise; Azure has an address for each customer."""
 
 
 class ProviderSettings(BaseSettings):
@@ -123,7 +124,7 @@ def _load_provider(name: str) -> ProviderSettings:
         loaded = ProviderSettings(_env_prefix=prefix)
     except ValidationError as exc:
         raise _bad_setting(exc, prefix) from exc
-    base_url = loaded.base_url or _BASE_URLS[name]
+    base_url = loaded.base_url or BASE_URLS[name]
     parts = urlsplit(base_url)
     if base_url and (parts.scheme not in {"http", "https"} or not parts.hostname):
         raise InputError(
@@ -153,7 +154,7 @@ def use_tiktoken_cache(directory: Path) -> None:
 
 
 def _is_own_server(name: str, base_url: str) -> bool:
-    return base_url != _BASE_URLS[name] and name != "azure"
+    return base_url != BASE_URLS[name] and name != "azure"
 
 
 def _bad_setting(exc: ValidationError, prefix: str) -> InputError:

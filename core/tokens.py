@@ -37,6 +37,9 @@ PER_REPLY = 3
 Source: OpenAI Cookbook, "How to count tokens with tiktoken", section on chat completions.
 """
 
+DEFAULT_COMPLETION = 4_096
+"""Output tokens to reckon with, and to ask Anthropic for, where neither the request nor the model sets a limit."""
+
 # name -> (file name that tiktoken looks for: SHA-1 of the download address, SHA-256 of the content)
 _RANKS = {
     "cl100k_base": (
@@ -68,7 +71,8 @@ def encoding_for(model: str) -> "tuple[tiktoken.Encoding, bool]":
         encoding = ""
     if encoding in _RANKS_OF:
         return _load(encoding), False
-    log.warning("no tokenizer known for model %s, counting with %s", model, ASSUMED)
+    if model:
+        log.warning("no tokenizer known for model %s, counting with %s", model, ASSUMED)
     return _load(ASSUMED), True
 
 
@@ -192,6 +196,7 @@ def _unpack(ranks: str, target: Path) -> None:
     try:
         with os.fdopen(handle, "wb") as out:
             out.write(content)
+        Path(temporary).chmod(0o644)  # public data, and the directory may be shared by several users
         Path(temporary).replace(target)
     except OSError:
         Path(temporary).unlink(missing_ok=True)
