@@ -1,0 +1,33 @@
+"""What every source owes its sweep: unique keys, and one clear message when there is nothing to do."""
+
+import hashlib
+from collections.abc import Iterator
+
+from core.errors import InputError
+from core.model import JobDraft
+from tasks.kind import Found, Problem
+
+_TOLD = 3
+
+
+def checked(found: Iterator[Found], *, nothing: str, hint: str = "") -> Iterator[Found]:
+    """Turns a repeated key into a Problem. Raises InputError, with the first problems, when no job came at all."""
+    keys: set[bytes] = set()
+    problems: list[Problem] = []
+    for item in found:
+        result = item if isinstance(item, Problem) else _once(item, keys)
+        if isinstance(result, Problem) and len(problems) < _TOLD:
+            problems.append(result)
+        yield result
+    if not keys:
+        told = "; ".join(f"{problem.where}: {problem.what}" for problem in problems)
+        raise InputError(f"{nothing}: {told}" if told else nothing, hint=hint)
+
+
+def _once(draft: JobDraft, keys: set[bytes]) -> Found:
+    # Digests, not keys: a million of them take 80 MB whatever the keys' length.
+    digest = hashlib.blake2b(draft.key.encode(), digest_size=12).digest()
+    if digest in keys:
+        return Problem(where=draft.key, what="this key was there before; only the first one becomes a job")
+    keys.add(digest)
+    return draft
