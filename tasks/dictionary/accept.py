@@ -1,0 +1,132 @@
+"""Whether an answer may become documentation: by code, not by trust."""
+
+import re
+from collections.abc import Callable
+
+from core.model import Answer, Rejected
+from tasks.answers import parse
+from tasks.dictionary.answer import DictionaryAnswer
+from tasks.dictionary.facts import Facts, SemanticType
+from tasks.dictionary.semantics import contradicts
+from tasks.dictionary.vocabulary import SMALL
+from tasks.dictionary.words import split, words
+
+_SHORTEST, _LONGEST, _NAME = 15, 300, 60
+_FENCE = re.compile(r"\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
+_FILLER_WORDS = """
+a an and are as at by column contains data describes description field for from has have hold holds in is it its of on
+or record represents row specifies store stored stores table that the this to value values which with indicates
+"""
+_FILLER = frozenset(_FILLER_WORDS.split())
+_WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
+# Words that no English sentence has, of the languages that a model drifts into.
+_FOREIGN_WORDS = """
+der das und ist eine einer des dem den von für le les une est dans pour avec sur el los las una del por para que gli
+della che os uma em het een van voor
+"""
+_FOREIGN = frozenset(_FOREIGN_WORDS.split())
+_ENGLISH = _FILLER | {
+    "when",
+    "whether",
+    "each",
+    "unique",
+    "used",
+    "where",
+    "was",
+    "one",
+    "last",
+    "number",
+    "date",
+    "name",
+}
+_ASIDE = re.compile(r"\b(as an ai|i cannot|i can't|i'm sorry|i am sorry|lorem ipsum|todo|tbd)\b", re.IGNORECASE)
+_SHAPE = re.compile(r"\b(?=\w*(?:a{3}|A{3}|9{3}))[aA9]{3,}\b")
+_ADDRESS = re.compile(r"\S+@\S+\.\w+|https?://")
+_PRIVATE = {
+    SemanticType.EMAIL, SemanticType.PHONE, SemanticType.PERSON_NAME, SemanticType.ADDRESS, SemanticType.IP_ADDRESS,
+    SemanticType.SECRET, SemanticType.HASH, SemanticType.UUID, SemanticType.USERNAME,
+}  # fmt: skip
+
+
+def judge(facts: Facts, answer: Answer) -> DictionaryAnswer | Rejected:
+    """The answer as a value, or the reason that the model is shown."""
+    if answer.finish_reason == "length":
+        return Rejected(reason="the answer was cut off: keep the description under 300 characters")
+    fenced = _FENCE.fullmatch(answer.text)
+    found = parse(DictionaryAnswer, fenced[1] if fenced else answer.text)
+    if isinstance(found, Rejected):
+        return found
+    reasons = [reason for check in _CHECKS if (reason := check(facts, found))]
+    return Rejected(reason="; ".join(reasons)) if reasons else found
+
+
+def _length(_facts: Facts, found: DictionaryAnswer) -> str:
+    size = len(found.description.strip())
+    if not _SHORTEST <= size <= _LONGEST:
+        return f"description: has {size} characters, {_SHORTEST} to {_LONGEST} are wanted"
+    return ""
+
+
+def _sentence(_facts: Facts, found: DictionaryAnswer) -> str:
+    text = found.description.strip()
+    if "\n" in text or text.startswith(("#", "- ", "* ", "`", "{", "|")):
+        return "description: plain sentences on one line, no markup"
+    if text[-1:] not in {".", "!", "?", "。"}:
+        return "description: end the sentence with a full stop"
+    return "description: begin with a capital letter" if text[:1].islower() else ""
+
+
+def _substance(facts: Facts, found: DictionaryAnswer) -> str:
+    name = set(split(facts.column)) | set(words(facts.column))
+    said = {word.lower() for word in _WORD.findall(found.description)}
+    if not {word for word in said - _FILLER if word not in name and word.removesuffix("s") not in name}:
+        return "description: says no more than the field's name"
+    aside = _ASIDE.search(found.description)
+    return f"description: {aside[0]!r} is no description" if aside else ""
+
+
+def _business_name(_facts: Facts, found: DictionaryAnswer) -> str:
+    name = found.business_name
+    parts = name.split()
+    if not parts or len(parts) > 6 or len(name) > _NAME or name != " ".join(parts):
+        return "business_name: one to six words, at most 60 characters"
+    if "_" in name or any(part[:1].islower() for n, part in enumerate(parts) if part not in SMALL or n == 0):
+        return "business_name: Title Case words without underscores"
+    return ""
+
+
+def _meaning(facts: Facts, found: DictionaryAnswer) -> str:
+    if contradicts(facts.category, found.semantic_type):
+        return f"semantic_type: a {facts.category.value} column ({facts.type}) cannot be {found.semantic_type.value}"
+    return ""
+
+
+def _echo(facts: Facts, found: DictionaryAnswer) -> str:
+    text = f"{found.description} {found.business_name}"
+    named = f"{facts.column} {facts.table}"
+    if any(shape[0] not in named for shape in _SHAPE.finditer(text)) or (_ADDRESS.search(text) and not facts.comment):
+        return "description: no sample values, shapes or addresses"
+    if facts.literal and facts.detected in _PRIVATE and any(len(s) > 3 and s in text for s in facts.samples):
+        return "description: repeats a value of the data"
+    return ""
+
+
+def _language(facts: Facts, found: DictionaryAnswer) -> str:
+    names = {part for text in (facts.column, facts.table, *facts.references) for part in (*split(text), *words(text))}
+    said = [word for word in map(str.lower, _WORD.findall(found.description)) if word not in names]
+    foreign = sum(word in _FOREIGN for word in said)
+    letters = [char for word in said for char in word if char.isalpha()]
+    if foreign > sum(word in _ENGLISH for word in said) or sum(map(str.isascii, letters)) < 0.8 * len(letters):
+        return "description: write it in English"
+    return ""
+
+
+_CHECKS: tuple[Callable[[Facts, DictionaryAnswer], str], ...] = (
+    _length,
+    _sentence,
+    _substance,
+    _business_name,
+    _meaning,
+    _echo,
+    _language,
+)

@@ -1,0 +1,43 @@
+"""The prompt of one field, and the way back: the rule-based writer reads its facts from the prompt as a model would."""
+
+from collections.abc import Sequence
+
+import orjson
+from pydantic import ValidationError
+
+from core.model import Message
+from tasks.dictionary.facts import Facts, SemanticType
+from tasks.templates import render
+
+VERSION = "dictionary/1"
+
+_MARKER = "Field facts: "
+_PACKAGE = "tasks.dictionary"
+
+
+def messages(facts: Facts) -> tuple[Message, ...]:
+    """System and user message; the same facts give the same bytes."""
+    text = orjson.dumps(facts.dump()).decode()
+    return (
+        Message(role="system", content=_system()),
+        Message(role="user", content=render(_PACKAGE, "field", marker=_MARKER, facts=text)),
+    )
+
+
+def read(given: Sequence[Message]) -> Facts | None:
+    """The facts of this kind's own prompt; None for any other."""
+    for message in given:
+        if message.role != "user":
+            continue
+        # JSON holds no line break, so that no text inside the facts can end or fake the line.
+        for line in message.content.split("\n"):
+            if line.startswith(_MARKER):
+                try:
+                    return Facts.model_validate_json(line.removeprefix(_MARKER))
+                except ValidationError:
+                    return None
+    return None
+
+
+def _system() -> str:
+    return render(_PACKAGE, "system", vocabulary=[meaning.value for meaning in SemanticType])
