@@ -77,6 +77,7 @@ class Limits:
 
     rpm: int | None = None  # requests a minute
     tpm: int | None = None  # tokens a minute, prompt and completion together
+    in_flight: int | None = None  # calls at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +106,8 @@ class Ticket:
     tokens: int  # what was booked
     epoch: int  # of the breaker when the ticket was given out
     probe: bool = False  # the one call that a half-open breaker lets through
+    era: int = 0  # which life of the gate's state the ticket was given out in
+    pushed: float = 0.0  # the provider's sum of freezes by then; a later one moves the ticket behind it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

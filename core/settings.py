@@ -35,6 +35,15 @@ BASE_URLS = {
 """Where a provider is unless ``BASE_URL`` says otherwise; Azure has an address for each customer."""
 
 
+_MODELS = {
+    "openai": ("gpt-4o-mini", "text-embedding-3-small"),
+    "azure": ("", ""),  # a deployment: nobody can guess it
+    "hyperbolic": ("meta-llama/Llama-3.3-70B-Instruct", ""),
+    "anthropic": ("claude-sonnet-4-5", ""),
+    RULES: ("rules", ""),
+}
+
+
 class ProviderSettings(BaseSettings):
     """One provider's settings. Times in seconds."""
 
@@ -115,6 +124,17 @@ def provider_settings(name: str) -> ProviderSettings:
         known = ", ".join([*PREFIXES, RULES])
         raise InputError(f"unknown provider {name!r}", hint=f"known providers: {known}")
     return _load_provider(name)
+
+
+def default_model(name: str, *, embedding: bool = False) -> str:
+    """What a sweep asks for when it names no model. Raises InputError where there is no sensible default."""
+    loaded = ProviderSettings.model_construct() if name == RULES else provider_settings(name)
+    chosen = loaded.embedding_model if embedding else loaded.model or loaded.deployment
+    chosen = chosen or _MODELS[name][embedding]
+    if not chosen:
+        what = "EMBEDDING_MODEL" if embedding else "MODEL"
+        raise InputError(f"which model of {name}?", hint=f"give --model, or set {PREFIXES.get(name, '')}{what}")
+    return chosen
 
 
 @functools.cache

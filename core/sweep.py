@@ -3,12 +3,16 @@
 import hashlib
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.model import Variant
+
+# scheme://user:password@ ; a password may hold an @ that somebody forgot to quote, hence greedy up to the last one.
+_PASSWORD = re.compile(r"^([a-z][a-z0-9+.-]*://[^:/@]*:)[^/]*@", re.IGNORECASE)
 
 
 class Target(BaseModel):
@@ -75,3 +79,16 @@ class SweepSpec(BaseModel):
             if self.samples > 1:
                 parts.append(f"#{v.sample + 1}")
             yield " @ " + " ".join(parts)
+
+
+def without_passwords(spec: SweepSpec) -> SweepSpec:
+    """The spec as it may be stored: addresses in its source lose their passwords."""
+    return spec.model_copy(update={"source": {name: _masked(value) for name, value in spec.source.items()}})
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return _PASSWORD.sub(r"\1***@", value)
+    if isinstance(value, list):
+        return [_masked(item) for item in value]
+    return value

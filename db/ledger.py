@@ -11,6 +11,7 @@ import sqlalchemy
 from core.model import Answer, ChunkRef, Job, Lease, Modality, Outcome, SweepState
 from core.ports import Pulse
 from db import answers
+from db.calls import existing
 from db.commit import commit
 from db.engine import connect, transaction
 from db.leases import LeaseBook
@@ -53,6 +54,10 @@ class PostgresLedger:
 
     async def find(self, fingerprints: Sequence[str], modality: Modality) -> Mapping[str, Answer]:
         return await self._run(answers.find, self._engine, fingerprints, modality)
+
+    async def missing_calls(self, call_ids: Sequence[int]) -> Sequence[int]:
+        known = await self._run(existing, self._engine, call_ids)
+        return [call_id for call_id in call_ids if call_id not in known]
 
     async def call_ids(self, count: int) -> Iterable[int]:
         taken, self._ids = self._ids[:count], self._ids[count:]

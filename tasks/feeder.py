@@ -7,6 +7,7 @@ done, the broker only carries it: a message that is gone is published again, one
 import logging
 import threading
 from collections import Counter
+from typing import Any
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -78,7 +79,9 @@ class Feeder:
 
     def _publish(self, provider: str, chunks: list[Published]) -> None:
         queue = queue_name(provider)
-        with self._app.producer_pool.acquire(block=True) as producer, producer.batch(DEPTH):
+        # kombu 5.7 sends a batch in one round trip; its type stubs are older than that.
+        pool: Any = self._app.producer_pool
+        with pool.acquire(block=True) as producer, producer.batch(DEPTH):
             for chunk in chunks:
                 self._app.send_task(
                     task_name(chunk.kind),
@@ -92,5 +95,5 @@ class Feeder:
     def _is_empty(self, provider: str) -> bool:
         with self._app.connection_for_read() as connection:
             queue = self._app.amqp.queues[queue_name(provider)].bind(connection.default_channel)
-            _, messages, _ = queue.queue_declare(passive=False)
-        return bool(messages == 0)
+            declared: Any = queue.queue_declare()
+        return bool(declared.message_count == 0)

@@ -17,6 +17,7 @@ class Problem:
 
     where: str  # path, path:line, table ...
     what: str
+    by_design: bool = False  # left out for a reason that is no fault of the source: told, but no failure
 
 
 Found: TypeAlias = JobDraft | Problem

@@ -1,20 +1,18 @@
-"""Submitting from Python: a spec becomes jobs and chunks; workers do the rest.
+"""Submitting from Python: a spec becomes jobs and chunks, workers do the rest (``submit``, then ``wait``)."""
 
-    submitted = submit(database_url, SweepSpec(name="docs", kind="docstring", ...))
-    status = wait(database_url, submitted.name)
-"""
-
+import dataclasses
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from core.errors import InputError
-from core.model import JobDraft, SweepState
-from core.sweep import SweepSpec
+from core.model import Job, JobDraft, JsonObject, SweepState
+from core.sweep import SweepSpec, without_passwords
 from db import progress, submission
+from db.engine import connect
 from tasks.kind import Problem
 from tasks.registry import kind
 
@@ -41,7 +39,8 @@ def check(spec: SweepSpec) -> SweepSpec:
     except ValidationError as exc:
         first = exc.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{spec.kind}: {where}: {first['msg']}", hint=f"see `sweep submit {spec.kind} --help`") from exc
+        hint = f"see `sweep submit {spec.kind} --help`"
+        raise InputError(f"{spec.kind}: {where}: {first['msg']}", hint=hint) from exc
     return spec.model_copy(
         update={"source": source.model_dump(mode="json"), "options": options.model_dump(mode="json")}
     )
@@ -52,7 +51,7 @@ def submit(database_url: str, spec: SweepSpec, *, on_job: Callable[[], None] = l
     spec = check(spec)
     problems: list[Problem] = []
     drafts = _drafts(spec, problems, on_job)
-    stored = submission.submit(database_url, spec, drafts, problems=problems)
+    stored = submission.submit(database_url, without_passwords(spec), drafts, problems=problems)
     return Submission(name=stored.name, jobs=stored.jobs, created=stored.created, problems=tuple(problems))
 
 
@@ -61,6 +60,15 @@ def preview(spec: SweepSpec, count: int) -> tuple[list[JobDraft], list[Problem]]
     spec = check(spec)
     problems: list[Problem] = []
     return list(itertools.islice(_drafts(spec, problems, lambda: None), count)), problems
+
+
+def requests(spec: SweepSpec, drafts: Sequence[JobDraft]) -> Iterator[JsonObject]:
+    """What would be sent for these jobs, in the first variant (`--dry-run`)."""
+    spec = check(spec)
+    for number, draft in enumerate(drafts, start=1):
+        job = Job(id=number, key=draft.key, input=draft.input)
+        request = kind(spec.kind).request(job, spec.variants()[0], spec.options)
+        yield {"key": draft.key, "request": dataclasses.asdict(request)}
 
 
 def wait(
@@ -73,7 +81,7 @@ def wait(
     """Returns when the sweep no longer runs. Raises TimeoutError."""
     pause = threading.Event()
     polls = itertools.count() if timeout_s is None else range(max(1, round(timeout_s / POLL_S)))
-    engine = progress.open_reader(database_url)
+    engine = connect(database_url, role="reader", pool=1)
     try:
         for _ in polls:
             status = progress.status(engine, name)
@@ -87,8 +95,13 @@ def wait(
 
 
 def _drafts(spec: SweepSpec, problems: list[Problem], on_job: Callable[[], None]) -> Iterator[JobDraft]:
-    found = kind(spec.kind).jobs(spec.source, spec.options)
-    drafts = (item for item in found if isinstance(item, JobDraft) or problems.append(item))
-    for draft in itertools.islice((d for d in drafts if isinstance(d, JobDraft)), spec.limit):
+    jobs = 0
+    for found in kind(spec.kind).jobs(spec.source, spec.options):
+        if isinstance(found, Problem):
+            problems.append(found)
+            continue
+        if jobs == spec.limit:
+            return
+        jobs += 1
         on_job()
-        yield draft
+        yield found

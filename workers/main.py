@@ -36,11 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 loaded.provider(name)
         check(loaded.database_url)
         runtime = Runtime(loaded, fatal=_die)
-    except InputError as exc:
-        print(f"sweep worker: {exc.message}" + (f" ({exc.hint})" if exc.hint else ""), file=sys.stderr)
-        return 2
     except LlmsweepError as exc:
-        print(f"sweep worker: {exc}", file=sys.stderr)
+        hint = f" ({exc.hint})" if isinstance(exc, InputError) and exc.hint else ""
+        sys.stderr.write(f"sweep worker: {exc}{hint}\n")
         return 2
     feeder = Feeder(app, Feed(loaded.database_url))
     ChunkTask.runner = staticmethod(runtime.run)

@@ -5,8 +5,9 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import redis.asyncio as aioredis
 import uvloop
@@ -27,6 +28,8 @@ from core.retry import RetryPolicy
 from core.settings import PREFIXES, RULES, ProviderSettings, Settings
 from db.ledger import PostgresLedger
 from tasks import registry
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -81,9 +84,8 @@ class Runtime:
         self._call(self._close())
         self._loop.loop.call_soon_threadsafe(self._loop.loop.stop)
         self._loop.thread.join(timeout=5)
-        self._ledger.close()
 
-    def _call(self, coroutine):  # type: ignore[no-untyped-def]
+    def _call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop.loop).result(timeout=_STOP_S)
 
     async def _build(self) -> Engine:
@@ -144,6 +146,7 @@ class Runtime:
             await channel.provider.close()
         await self._gate_client.aclose()
         await self._cache_client.aclose()
+        await self._ledger.close()
 
 
 def _client(url: str) -> aioredis.Redis:

@@ -1,6 +1,7 @@
 """Looking at sweeps and steering them: ls, status, watch, pause, resume, cancel, retry."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -16,51 +17,67 @@ def register(app: typer.Typer) -> None:
 
 def ls(*, json: Json = False) -> None:
     """All sweeps, the newest first."""
-    from scripts.cli import render, view
+    from scripts.cli import render
     from scripts.cli.context import connected
+    from workers.observer import observing
 
-    with view.opened(connected()) as reader:
-        statuses = reader.all()
-    render.data([view.as_json(status) for status in statuses]) if json else render.table(statuses)
+    with observing(connected()) as observer:
+        views = observer.all()
+    if json:
+        render.data([view.as_json() for view in views])
+    else:
+        render.stdout().print(render.listing(views))
 
 
 def status(name: Name, *, json: Json = False) -> None:
-    """Where a sweep stands: counts, tokens, cost, rate, and its providers' gates."""
-    from scripts.cli import render, view
+    """Where a sweep stands: counts, tokens, cost, speed, and its providers' gates."""
+    from scripts.cli import render
     from scripts.cli.context import connected
+    from workers.observer import observing
 
-    with view.opened(connected()) as reader:
-        found = reader.one(name)
-    render.data(view.as_json(found)) if json else render.status(found)
-    raise typer.Exit(view.exit_code(found))
+    with observing(connected()) as observer:
+        view = observer.one(name)
+    if json:
+        render.data(view.as_json())
+    else:
+        render.stdout().print(render.details(view))
+    raise typer.Exit(view.exit_code)
 
 
 def watch(name: Name) -> None:
     """Follows a sweep until it no longer runs."""
-    from scripts.cli import view
+    from scripts.cli import render
     from scripts.cli.context import connected
     from scripts.cli.progress import follow
+    from workers.observer import observing
 
-    with view.opened(connected()) as reader:
-        (found,) = follow(reader, [name])
-    raise typer.Exit(view.exit_code(found))
+    with observing(connected()) as observer:
+        (view,) = follow(observer, [name])
+    render.stdout().print(render.details(view))
+    raise typer.Exit(view.exit_code)
 
 
 def pause(name: Name) -> None:
     """Stops sending; what is in flight ends, nothing is lost."""
-    _steer("pause", name)
+    from db import control
+
+    _steer(lambda engine: f"{name} is {control.pause(engine, name).value}")
 
 
 def resume(
     name: Name, *, budget: Annotated[float | None, typer.Option(help="a new cap in USD, spent money included")] = None
 ) -> None:
     """Goes on, after a pause or with a higher budget."""
-    _steer("resume", name, budget_usd=budget)
+    from db import control
+
+    _steer(lambda engine: f"{name} is {control.resume(engine, name, budget_usd=budget).value}")
 
 
 def cancel(name: Name) -> None:
     """Ends a sweep: no new call a second later; its pending jobs become cancelled."""
-    _steer("cancel", name)
+    from db import control
+
+    _steer(lambda engine: f"{name} is {control.cancel(engine, name).value}")
 
 
 def retry(
@@ -69,18 +86,23 @@ def retry(
     failed: Annotated[bool, typer.Option("--failed", help="jobs that failed")] = False,
     fallbacks: Annotated[bool, typer.Option("--fallbacks", help="jobs that were answered by rule")] = False,
 ) -> None:
-    """Reopens jobs; without an option: the failed ones."""
-    _steer("retry", name, failed=failed or not fallbacks, fallbacks=fallbacks)
+    """Reopens jobs; without an option, the failed ones."""
+    from db import control
+
+    def reopen(engine: Any) -> str:
+        reopened = control.retry(engine, name, failed=failed or not fallbacks, fallbacks=fallbacks)
+        return f"{name}: {reopened.failed} failed jobs and {reopened.fallbacks} answered by rule are pending again"
+
+    _steer(reopen)
 
 
-def _steer(verb: str, name: str, **options: object) -> None:
-    from db import control, engine
+def _steer(act: Callable[[Any], str]) -> None:
+    from db.engine import connect
     from scripts.cli import render
     from scripts.cli.context import connected
 
-    database = engine.connect(connected().database_url, role="producer")
+    engine = connect(connected().database_url, role="producer", pool=1)
     try:
-        answer = getattr(control, verb)(database, name, **options)
+        render.talk(act(engine))
     finally:
-        database.dispose()
-    render.talk(str(answer))
+        engine.dispose()

@@ -1,0 +1,123 @@
+"""Answers for people (rich tables) and for machines (JSON). Data goes to stdout, talk to stderr."""
+
+import sys
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from core.model import SweepState
+from workers.observer import SweepView
+
+_COLOURS = {
+    SweepState.DONE: "green",
+    SweepState.RUNNING: "cyan",
+    SweepState.PAUSED: "yellow",
+    SweepState.BUDGET_EXHAUSTED: "yellow",
+    SweepState.CANCELLED: "red",
+}
+
+
+def stdout() -> Console:
+    """The console for answers; plain text, unwrapped, when it is no terminal."""
+    return Console() if sys.stdout.isatty() else Console(width=160, no_color=True)
+
+
+def stderr() -> Console:
+    """The console for talk."""
+    return Console(stderr=True, highlight=False)
+
+
+def data(value: Any) -> None:
+    """JSON on stdout."""
+    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
+
+
+def talk(text: str) -> None:
+    """A line on stderr, as it is."""
+    sys.stderr.write(text + "\n")
+
+
+def usd(value: float | None) -> str:
+    """``$0.0123``; an unknown price is not $0."""
+    return "unknown" if value is None else f"${value:,.4f}"
+
+
+def listing(views: Iterable[SweepView]) -> Table:
+    """`sweep ls`."""
+    table = _table("sweep", "kind", "state", "jobs", "done", "cached", "by rule", "failed", "calls", "cost")
+    for view in views:
+        s = view.status
+        table.add_row(
+            s.name,
+            s.kind,
+            f"[{_COLOURS[s.state]}]{s.state.value}[/]",
+            *(f"{n:,}" for n in (s.jobs, s.done, s.cached, s.fallback, s.failed, s.calls)),
+            usd(s.cost_usd),
+        )
+    return table
+
+
+def details(view: SweepView) -> Table:
+    """`sweep status`."""
+    s = view.status
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column()
+    rows: list[tuple[str, str]] = [
+        ("sweep", f"{s.name} ({s.kind})"),
+        ("state", f"[{_COLOURS[s.state]}]{s.state.value}[/] {s.reason}".rstrip()),
+        ("jobs", _jobs(view)),
+        ("calls", f"{s.calls:,}, {s.calls_failed:,} failed, {s.calls_unknown:,} unknown"),
+        ("tokens", _tokens(view)),
+        ("cost", _cost(view)),
+    ]
+    if view.running:
+        eta = "unknown" if s.eta_s is None else str(timedelta(seconds=round(s.eta_s)))
+        rows.append(("speed", f"{s.rate_per_s:.1f} jobs/s, {eta} to go"))
+    for name, done in s.providers.items():
+        gate = view.gates.get(name)
+        live = (
+            "gate not reachable"
+            if gate is None
+            else (
+                f"breaker {gate.breaker}, {gate.rpm_used:,} requests and {gate.tpm_used:,} tokens in the last minute, "
+                f"{gate.in_flight:,} in flight"
+            )
+        )
+        rows.append((name, f"{done.calls:,} calls, {done.failed:,} failed, {done.queue:,} chunks queued; {live}"))
+    rows += [("problem", f"{problem['where']}: {problem['what']}") for problem in s.problems[:20]]
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _jobs(view: SweepView) -> str:
+    s = view.status
+    return (
+        f"{s.jobs:,}: {s.pending:,} pending, {s.done:,} done ({s.cached:,} cached), {s.fallback:,} by rule, "
+        f"{s.failed:,} failed, {s.cancelled:,} cancelled"
+    )
+
+
+def _tokens(view: SweepView) -> str:
+    t = view.status.tokens
+    return f"{t.prompt:,} prompt ({t.cached:,} cached), {t.completion:,} completion ({t.reasoning:,} reasoning)"
+
+
+def _cost(view: SweepView) -> str:
+    s = view.status
+    text = usd(s.cost_usd)
+    if s.cost_usd_max is not None and s.cost_usd_max != s.cost_usd:
+        text += f" to {usd(s.cost_usd_max)}"
+    return text if s.budget_usd is None else f"{text} of a budget of {usd(s.budget_usd)}"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index < 3 else "right", no_wrap=index == 0)
+    return table

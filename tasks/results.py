@@ -1,0 +1,85 @@
+"""Results for people: every kind writes its own files, and JSON lines are everybody's."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import orjson
+
+from core.errors import InputError
+from core.model import JsonObject, ResultRow
+from db import progress, results
+from db.engine import connect
+from tasks.registry import kind
+
+JSONL = "jsonl"
+STDOUT = Path("-")
+
+
+def export(database_url: str, name: str, fmt: str, out: Path) -> str:
+    """Writes a sweep's results in input order and says what lies where. Raises InputError."""
+    engine = connect(database_url, role="reader", pool=1)
+    try:
+        of_kind = kind(progress.status(engine, name).kind)
+        if fmt == JSONL:
+            count = _write_lines(results.rows(engine, name), out)
+            return f"{count} lines in {'standard output' if out == STDOUT else out}"
+        if fmt not in of_kind.formats:
+            known = ", ".join([JSONL, *of_kind.formats])
+            raise InputError(f"{of_kind.name} has no format {fmt!r}", hint=f"formats: {known}")
+        if out == STDOUT:
+            raise InputError(f"the format {fmt} needs a place to be written to", hint="give -o PATH")
+        return of_kind.export(results.rows(engine, name, vectors=of_kind.wants_vectors), fmt, out)
+    finally:
+        engine.dispose()
+
+
+def line(row: ResultRow) -> JsonObject:
+    """One line of the JSON lines format."""
+    return {
+        "key": row.key,
+        "state": row.state.value,
+        "result": row.result,
+        "error": row.error,
+        "provider": row.provider,
+        "model": row.model,
+        "cached": row.cached,
+        "tokens": {
+            "prompt": row.tokens.prompt,
+            "completion": row.tokens.completion,
+            "cached": row.tokens.cached,
+            "reasoning": row.tokens.reasoning,
+        },
+        "cost_usd": row.cost_usd,
+        "call_id": row.call_id,
+    }
+
+
+def _write_lines(rows: Iterator[ResultRow], out: Path) -> int:
+    count = 0
+    with _opened(out) as file:
+        for count, row in enumerate(rows, start=1):
+            file.write(orjson.dumps(line(row), option=orjson.OPT_APPEND_NEWLINE))
+    return count
+
+
+@contextmanager
+def _opened(out: Path) -> Iterator[BinaryIO]:
+    """Standard output, or a file that appears under its name only when it is whole."""
+    if out == STDOUT:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    if not out.absolute().parent.is_dir():
+        raise InputError(f"{out.absolute().parent} is no directory", hint="make it first, or write elsewhere")
+    handle, part = tempfile.mkstemp(dir=out.absolute().parent, prefix=f".{out.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        Path(part).replace(out)
+    finally:
+        Path(part).unlink(missing_ok=True)
