@@ -186,3 +186,9 @@ def _bad_setting(exc: ValidationError, prefix: str) -> InputError:
 def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """This process's environment with some names set anew, for the processes that it starts."""
     return {**os.environ, **extra}  # noqa: TID251 - the only place that reads the environment
+
+
+def adopt(extra: Mapping[str, str]) -> None:
+    """Sets names for this process and those that it starts, over environment and ``.env`` (the demo's providers)."""
+    os.environ.update(extra)  # noqa: TID251 - the only place that writes the environment
+    forget()

@@ -62,8 +62,8 @@ def line(row: ResultRow) -> JsonObject:
 def _write_lines(rows: Iterator[ResultRow], out: Path) -> int:
     count = 0
     with _opened(out) as file:
-        for count, row in enumerate(rows, start=1):
-            file.write(orjson.dumps(line(row), option=orjson.OPT_APPEND_NEWLINE))
+        for row in rows:
+            count += file.write(orjson.dumps(line(row), option=orjson.OPT_APPEND_NEWLINE)) > 0
     return count
 
 

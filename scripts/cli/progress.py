@@ -1,7 +1,7 @@
 """Progress bars of running sweeps, from PostgreSQL; plain lines where stderr is no terminal."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -12,13 +12,13 @@ _POLL_S = 0.25
 _LINE_EVERY = 40  # polls between plain lines
 
 
-def follow(observer: Observer, names: Sequence[str]) -> list[SweepView]:
-    """Shows the sweeps until none of them runs; returns how they ended."""
-    console = stderr()
-    return _bars(observer, names) if console.is_terminal else _lines(observer, names)
+def follow(observer: Observer, names: Sequence[str], *, check: Callable[[], None] = lambda: None) -> list[SweepView]:
+    """Shows the sweeps until none of them runs; returns how they ended. ``check`` may end it with an error."""
+    show = _bars if stderr().is_terminal else _lines
+    return show(observer, names, check)
 
 
-def _bars(observer: Observer, names: Sequence[str]) -> list[SweepView]:
+def _bars(observer: Observer, names: Sequence[str], check: Callable[[], None]) -> list[SweepView]:
     columns = (
         TextColumn("{task.description:<24}"),
         BarColumn(),
@@ -39,10 +39,11 @@ def _bars(observer: Observer, names: Sequence[str]) -> list[SweepView]:
                 )
             if not any(view.running for view in views):
                 return views
+            check()
             pause.wait(_POLL_S)
 
 
-def _lines(observer: Observer, names: Sequence[str]) -> list[SweepView]:
+def _lines(observer: Observer, names: Sequence[str], check: Callable[[], None]) -> list[SweepView]:
     pause = threading.Event()
     polls = 0
     while True:
@@ -54,6 +55,7 @@ def _lines(observer: Observer, names: Sequence[str]) -> list[SweepView]:
                 talk(f"{s.name}: {s.state.value}, {s.jobs - s.pending} of {s.jobs} jobs, {_note(view)}")
         if ended:
             return views
+        check()
         polls += 1
         pause.wait(_POLL_S)
 

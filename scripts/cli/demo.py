@@ -1,0 +1,26 @@
+"""`sweep demo`."""
+
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(demo)
+
+
+def demo(
+    *,
+    provider: Annotated[str | None, typer.Option(help="a real one, instead of the simulator")] = None,
+    src: Annotated[str, typer.Option(help="Python source; default: the flower package, copied aside")] = "",
+    db: Annotated[str, typer.Option(help="database URL; default: the tables of llmsweep, Celery and Flower")] = "",
+    docs: Annotated[str, typer.Option(help="documents; default: the installed packages' descriptions")] = "",
+) -> None:
+    """Docstrings, a data dictionary and embeddings, end to end, on servers that it starts and stops itself."""
+    from core.settings import RULES, settings
+    from scripts.demo.run import run
+
+    if provider and provider != RULES:
+        settings().provider(provider)
+    raise typer.Exit(run(provider=provider, src=src, db=db, docs=docs))
