@@ -186,7 +186,7 @@ class Caller:
     async def _due(self, ticket: Ticket, hold: Hold) -> bool:
         # A booked ticket is waited for; stopped meanwhile, it goes back unsent.
         try:
-            await self._clock.sleep(ticket.delay_s)
+            await self._gate.turn(ticket)
         except asyncio.CancelledError:
             await self._settle(ticket, Settlement(health=Health.NEUTRAL, sent=False))
             raise

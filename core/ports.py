@@ -182,6 +182,10 @@ class Gate(Protocol):
 
     async def admit(self, ask: Ask) -> Admission: ...
 
+    async def turn(self, ticket: Ticket) -> None:
+        """Sleeps until the ticket's call may go, behind any freeze that came meanwhile."""
+        ...
+
     async def settle(self, ticket: Ticket, settlement: Settlement) -> None: ...
 
 

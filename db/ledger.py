@@ -11,7 +11,7 @@ import sqlalchemy
 from core.model import Answer, ChunkRef, Job, Lease, Modality, Outcome, SweepState
 from core.ports import Pulse
 from db import answers
-from db.calls import existing
+from db.calls import existing, spent
 from db.commit import commit
 from db.engine import connect, transaction
 from db.leases import LeaseBook
@@ -58,6 +58,11 @@ class PostgresLedger:
     async def missing_calls(self, call_ids: Sequence[int]) -> Sequence[int]:
         known = await self._run(existing, self._engine, call_ids)
         return [call_id for call_id in call_ids if call_id not in known]
+
+    async def spent(self, sweep_id: int) -> float:
+        """USD that a sweep may have cost so far, calls of unknown outcome at their worst."""
+        _, at_most = await self._run(spent, self._engine, sweep_id)
+        return at_most
 
     async def call_ids(self, count: int) -> Iterable[int]:
         taken, self._ids = self._ids[:count], self._ids[count:]

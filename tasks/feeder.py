@@ -6,7 +6,9 @@ done, the broker only carries it: a message that is gone is published again, one
 
 import logging
 import threading
+import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
@@ -21,15 +23,18 @@ log = logging.getLogger(__name__)
 
 DEPTH = 256  # chunks published and not yet leased, a provider; what keeps Redis small whatever the sweep's size
 _LOST_AFTER_S = 5.0
+_CHORE_EVERY_S = 5.0
 _BUSY_S, _IDLE_S, _AWAY_S = 0.2, 1.0, 1.0
 
 
 class Feeder:
-    """Feeds all queues from one thread until stopped."""
+    """Feeds all queues from one thread until stopped. ``chore``: what else the leader does, every few seconds."""
 
-    def __init__(self, app: Celery, feed: Feed) -> None:
+    def __init__(self, app: Celery, feed: Feed, *, chore: Callable[[], None] = lambda: None) -> None:
         self._app = app
         self._feed = feed
+        self._chore = chore
+        self._chore_due = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="feeder", daemon=True)
 
@@ -53,6 +58,9 @@ class Feeder:
         closed = self._feed.close_sweeps()
         if closed:
             log.info("sweeps closed", extra={"sweeps": closed})
+        if time.monotonic() >= self._chore_due:
+            self._chore()
+            self._chore_due = time.monotonic() + _CHORE_EVERY_S
         return sum(self._fill(provider) for provider in self._feed.providers())
 
     def _run(self) -> None:

@@ -20,6 +20,7 @@ from tasks.app import app, queue_name
 from tasks.chunk import ChunkTask
 from tasks.feeder import Feeder
 from workers.logs import configure
+from workers.reaper import Reaper
 from workers.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -35,12 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             if name != RULES:
                 loaded.provider(name)
         check(loaded.database_url)
-        runtime = Runtime(loaded, fatal=_die)
+        runtime = Runtime(loaded, args.provider, fatal=_die)
     except LlmsweepError as exc:
         hint = f" ({exc.hint})" if isinstance(exc, InputError) and exc.hint else ""
         sys.stderr.write(f"sweep worker: {exc}{hint}\n")
         return 2
-    feeder = Feeder(app, Feed(loaded.database_url))
+    feed = Feed(loaded.database_url)
+    reaper = Reaper(runtime, feed, older_than_s=2 * loaded.chunk_lease_s)
+    feeder = Feeder(app, feed, chore=reaper.turn)
     ChunkTask.runner = staticmethod(runtime.run)
     _on_signals(runtime, feeder)
     slots = args.slots or loaded.worker_slots

@@ -5,7 +5,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -58,9 +58,10 @@ class _Loop:
 class Runtime:
     """A process's engine. ``run`` may be called from any thread; all calls share the one loop."""
 
-    def __init__(self, settings: Settings, *, fatal: Callable[[BaseException], None]) -> None:
+    def __init__(self, settings: Settings, providers: Sequence[str], *, fatal: Callable[[BaseException], None]) -> None:
         self.owner = owner_name()
         self._settings = settings
+        self._providers = tuple(providers)
         self._fatal = fatal
         self._channels: dict[str, Channel] = {}
         self._ledger = PostgresLedger(settings.database_url, lease_s=settings.chunk_lease_s)
@@ -69,7 +70,7 @@ class Runtime:
         self._clock = SystemClock()
         self._loop = _start_loop()
         self._background: list[asyncio.Task[None]] = []
-        self.engine = self._call(self._build())
+        self.engine = self.call(self._build())
 
     def run(self, ref: ChunkRef) -> ChunkSummary | None:
         """Runs a chunk on the loop and waits for it. Raises LedgerUnavailable before any call was made."""
@@ -81,16 +82,18 @@ class Runtime:
 
     def close(self) -> None:
         """Commits what is queued and closes all connections."""
-        self._call(self._close())
+        self.call(self._close())
         self._loop.loop.call_soon_threadsafe(self._loop.loop.stop)
         self._loop.thread.join(timeout=5)
 
-    def _call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Runs a coroutine on the loop, from another thread."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop.loop).result(timeout=_STOP_S)
 
     async def _build(self) -> Engine:
-        gate = RedisGate(self._gate_client, lambda name: limits_of(self._settings, name), self._clock)
-        cache = RedisCache(self._cache_client, self._clock)
+        limits = {name: limits_of(self._settings, name) for name in self._providers}
+        self.gate = gate = RedisGate(self._gate_client, limits, self._clock, spent=self._ledger.spent)
+        self.cache = cache = RedisCache(self._cache_client, self._clock)
         recorder = Recorder(self._ledger, self._clock)
         heartbeat = Heartbeat(self._ledger, cache, self._clock)
         meter = Meter(self._settings)
@@ -144,6 +147,7 @@ class Runtime:
             task.cancel()
         for channel in self._channels.values():
             await channel.provider.close()
+        await self.gate.close()
         await self._gate_client.aclose()
         await self._cache_client.aclose()
         await self._ledger.close()
