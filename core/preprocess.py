@@ -1,38 +1,62 @@
-"""What is done to a text before it becomes part of a request. Each step alone, so that a kind can switch it."""
+"""What is done to a text before it becomes part of a request. Pure; each step can be left out."""
 
 import re
+from dataclasses import dataclass
 
-# Two patterns that are found with certainty. Names, addresses and the like are not: this is no anonymisation.
-_EMAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]+@[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,}(?![\w-])")
+from core import tokens
+
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,63}(?![\w-])")
+# The ways in which people write telephone numbers. Other runs of digits are left alone: amounts, dates, addresses.
 _PHONE = re.compile(
-    r"(?<![\w.+(-])"
-    r"(?:(?:\+|00)\d{1,3}[ .\-/]?)?"  # country
-    r"(?:\(\d{1,5}\)[ .\-/]?)?"  # area
-    r"\d{2,5}(?:[ .\-/]?\d{2,5}){1,4}"
-    r"(?![\w-]|\.\d)"
+    r"""
+    (?<![\w.+-])(?:
+        (?:\+|00)[1-9](?:[ .()/-]{0,2}\d){6,14}                       # international: +49 (0)30 1234567
+      | (?:1[ .-]?)?(?:\(\d{3}\)[ ]?|\d{3}[.-]?|\d{3}[ ])\d{3}[ .-]?\d{4}  # North American: (555) 123-4567
+      | \(?0[1-9]\d{0,4}\)?[ ./-]?\d{2,5}(?:[ ./-]?\d{2,5}){1,3}       # national: 030/1234567, 01 23 45 67 89
+    )(?:[ ]?(?:x|ext\.?)[ ]?\d{1,5})?(?![\w-]|[.,]\d)
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
-_PHONE_DIGITS = range(9, 16)  # E.164: at most 15; below 9 it is rather a date, a price or a line of a table
-_DATE = re.compile(r"(?:19|20)\d\d[ .\-/]\d\d[ .\-/]\d\d(?:[ .\-/]\d\d)*|\d\d[ .\-/]\d\d[ .\-/](?:19|20)\d\d")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preprocessing:
+    """Which steps are taken, in this order. The default takes none."""
+
+    clean_whitespace: bool = False
+    remove_pii: bool = False
+    max_tokens: int | None = None
+
+    def apply(self, text: str, model: str = "") -> str:
+        """The text after the chosen steps. Truncation comes last, so that nothing grows after it."""
+        if self.clean_whitespace:
+            text = clean_whitespace(text)
+        if self.remove_pii:
+            text = remove_pii(text)
+        if self.max_tokens is not None:
+            text = truncate(text, self.max_tokens, model)
+        return text
+
+
+def clean_whitespace(text: str) -> str:
+    """All runs of white space, line ends too, become one blank. For prose: it ruins code and tables."""
+    return " ".join(text.split())
+
+
+def truncate(text: str, max_tokens: int, model: str = "") -> str:
+    """At most ``max_tokens`` tokens of the text's start, as the model counts them, cut between characters."""
+    return tokens.truncate(text, max_tokens, model)
+
+
+def remove_pii(text: str) -> str:
+    """E-mail addresses become ``[EMAIL]``, telephone numbers ``[PHONE]``.
+
+    Nothing else: names, postal addresses and account numbers are not found. This lessens what leaves the machine; it
+    does not make a text anonymous.
+    """
+    return _PHONE.sub("[PHONE]", _EMAIL.sub("[EMAIL]", text))
 
 
 def normalise_text(text: str) -> str:
     """Without NUL characters, which PostgreSQL and some providers refuse, and without white space around it."""
     return text.replace("\0", "").strip()
-
-
-def collapse_whitespace(text: str) -> str:
-    """Every run of white space, line ends too, becomes one space."""
-    return " ".join(text.split())
-
-
-def remove_pii(text: str) -> str:
-    """E-mail addresses become ``[EMAIL]``, phone numbers ``[PHONE]``."""
-    return _PHONE.sub(_phone, _EMAIL.sub("[EMAIL]", text))
-
-
-def _phone(match: re.Match[str]) -> str:
-    found = match[0]
-    digits = sum(character.isdigit() for character in found)
-    formatted = not found.isdigit()  # bare digits are identifiers as often as they are phone numbers
-    is_phone = digits in _PHONE_DIGITS and (formatted or digits == 10) and not _DATE.fullmatch(found)
-    return "[PHONE]" if is_phone else found
