@@ -1,0 +1,227 @@
+"""What every gate does whatever holds its state: asks become operations, answers become values.
+
+The state machine itself is `*.lua` (see `redis.py`) and, line by line the same, `twin.py` (see `memory.py`).
+"""
+
+import asyncio
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, TypeAlias
+
+import orjson
+
+from core.model import Modality
+from core.ports import (
+    Admission,
+    Ask,
+    Clock,
+    GateStatus,
+    Intent,
+    Limits,
+    Refusal,
+    Refused,
+    Settlement,
+    Ticket,
+    Wait,
+)
+
+LimitsOf: TypeAlias = Callable[[str], Limits] | Mapping[str, Limits]
+SpentOf: TypeAlias = Callable[[int], Awaitable[float]]
+Op: TypeAlias = list[Any]  # as the script's files describe them
+
+BUDGET_UNKNOWN = "budget unknown"
+"""The reason of a Wait: tell the ledger's sum by ``set_spent``, then ask again."""
+
+EPOCH = 1_750_000_000  # as in clock.lua
+
+_NANO = 1_000_000_000
+_DIMENSIONS = {"requests": 1, "tokens": 2}
+_PLACES = 20_000  # waiting calls whose place in the line is remembered
+
+
+class ScriptedGate(ABC):
+    """The gate's port over one method that runs an operation on the state."""
+
+    def __init__(self, limits: LimitsOf, clock: Clock, spent: SpentOf | None = None) -> None:
+        """``spent`` gives a sweep's spent USD by the ledger; without it, ``admit`` answers Wait(BUDGET_UNKNOWN)."""
+        self._limits_of = limits
+        self._clock = clock
+        self._spent = spent
+        self._places: dict[int, float] = {}
+        self._pushed: dict[str, float] = {}
+        self._era = 0
+        self._seq = 0
+
+    @abstractmethod
+    async def _run(self, op: Op) -> Any:
+        """Runs one operation; raises GateUnavailable."""
+
+    @abstractmethod
+    async def intents(self, provider: str) -> Sequence[Intent]:
+        """Calls that were admitted and not yet settled."""
+
+    async def admit(self, ask: Ask) -> Admission:
+        """Asks for one call. Never sleeps."""
+        admission = self._admission(ask, await self._run(self._admit_op(ask)))
+        if self._spent is None or not isinstance(admission, Wait) or admission.reason != BUDGET_UNKNOWN:
+            return admission
+        await self.set_spent(ask.sweep_id, await self._spent(ask.sweep_id))
+        return self._admission(ask, await self._run(self._admit_op(ask)))
+
+    async def turn(self, ticket: Ticket) -> None:
+        """Sleeps until the ticket's call may go, behind any freeze that this process has heard of meanwhile."""
+        known, wait = ticket.pushed, ticket.delay_s
+        while wait > 0:
+            await self._clock.sleep(wait)
+            pushed = self._pushed.get(ticket.ask.provider, known)
+            known, wait = pushed, pushed - known
+
+    async def settle(self, ticket: Ticket, settlement: Settlement) -> None:
+        """Ends a ticket; the second time it changes nothing."""
+        await self._run(settle_op(ticket, settlement))
+
+    async def forget(self, provider: str, call_ids: Sequence[int]) -> None:
+        """Drops intents; what they had reserved counts as spent."""
+        if not call_ids:
+            return
+        known = {intent.ask.call_id: intent.ask for intent in await self.intents(provider)}
+        await asyncio.gather(
+            *(
+                self._run(["forget", provider, call_id, known[call_id].sweep_id])
+                for call_id in call_ids
+                if call_id in known
+            )
+        )
+
+    async def set_spent(self, sweep_id: int, usd: float) -> None:
+        """The ledger's sum. Never lowers what the gate knows."""
+        await self._run(["set_spent", sweep_id, nano(usd)])
+
+    async def status(self, provider: str) -> GateStatus:
+        """The provider's gate at a glance."""
+        breaker, requests, tokens, in_flight, frozen = await self._run(["status", provider])
+        return GateStatus(
+            breaker=breaker,
+            rpm_used=round(requests),
+            tpm_used=round(tokens),
+            in_flight=int(in_flight),
+            frozen_s=frozen,
+        )
+
+    def _limits(self, provider: str) -> list[int]:
+        found = self._limits_of(provider) if callable(self._limits_of) else self._limits_of.get(provider, Limits())
+        return [found.rpm or 0, found.tpm or 0, found.in_flight or 0]
+
+    def _admit_op(self, ask: Ask) -> Op:
+        return [
+            "admit",
+            ask.provider,
+            ask.call_id,
+            ask.model,
+            max(0, ask.tokens),
+            ask.sweep_id,
+            nano(ask.worst_usd),
+            nano(ask.budget_usd, up=False),
+            self._places.get(ask.call_id, 0),
+            _dump(ask),
+        ]
+
+    def _admission(self, ask: Ask, answer: list[Any]) -> Admission:
+        place = self._places.pop(ask.call_id, 0.0)
+        match answer:
+            case ["ticket", delay, slot, tokens, epoch, probe, pushed]:
+                return Ticket(
+                    ask=ask,
+                    delay_s=delay,
+                    slot=int(slot),
+                    tokens=int(tokens),
+                    epoch=int(epoch),
+                    probe=probe,
+                    era=self._era,
+                    pushed=pushed,
+                )
+            case ["wait", seconds, reason, at]:
+                if (at or place) and len(self._places) < _PLACES:
+                    self._places[ask.call_id] = at or place
+                return Wait(seconds=seconds, reason=reason)
+            case ["refused", reason, detail, again]:
+                return Refused(reason=Refusal(reason), detail=detail, retry_in_s=None if again < 0 else again)
+        raise AssertionError(answer)
+
+    def _heard(self, era: int, seq: int, pushed: list[list[Any]]) -> None:
+        self._era, self._seq = era, max(seq, self._seq)
+        for provider, sum_s in pushed:
+            self._pushed[provider] = sum_s
+
+
+def settle_op(ticket: Ticket, settlement: Settlement) -> Op:
+    """The operation that ends a ticket."""
+    ask = ticket.ask
+    hints = [
+        [
+            _DIMENSIONS[hint.dimension],
+            hint.limit,
+            -1 if hint.remaining is None else hint.remaining,
+            hint.reset_s or 0,
+        ]
+        for hint in settlement.limits
+        if hint.dimension in _DIMENSIONS and hint.limit > 0
+    ]
+    return [
+        "settle",
+        ask.provider,
+        ask.call_id,
+        ask.model,
+        ask.sweep_id,
+        ticket.epoch,
+        ticket.era,
+        settlement.health.value,
+        settlement.sent,
+        -1 if settlement.tokens is None else settlement.tokens,
+        nano(settlement.cost_usd),
+        _counted(ask),
+        -1 if settlement.freeze_s is None else settlement.freeze_s,
+        hints,
+    ]
+
+
+def unsent_op(admit: Op) -> Op:
+    """The operation that gives back what an admit has booked for nobody."""
+    _, provider, call_id, model, _, sweep_id, *_ = admit
+    return ["settle", provider, call_id, model, sweep_id, 0, 0, "neutral", False, -1, 0, -1, -1, []]
+
+
+def restore_op(ticket: Ticket) -> Op:
+    """The operation that brings an intent back after the state was lost."""
+    ask = ticket.ask
+    worst = _counted(ask)
+    intent = f"{ticket.slot} {ticket.tokens} {worst} {ask.tokens} {_dump(ask)}"
+    return ["restore", ask.provider, ask.call_id, ask.sweep_id, worst, intent]
+
+
+def _counted(ask: Ask) -> int:
+    # Without a cap or a price nothing is reserved.
+    return -1 if ask.worst_usd is None or ask.budget_usd is None else nano(ask.worst_usd)
+
+
+def _dump(ask: Ask) -> str:
+    return orjson.dumps(asdict(ask)).decode()
+
+
+def nano(usd: float | None, *, up: bool = True) -> int:
+    """Whole nano-dollars, rounded up (a cap: down); None is -1."""
+    if usd is None:
+        return -1
+    # The float's own dust is no money: 0.1 USD is 10^8 nano-dollars, not one more.
+    exact = round(usd * _NANO, 3)
+    return math.ceil(exact) if up else math.floor(exact)
+
+
+def intent(raw: str, now: float) -> Intent:
+    """An intent as `admit.lua` wrote it: admit time, slot, tokens, worst case, estimate, the ask."""
+    admitted, _, _, _, _, ask = raw.split(" ", 5)
+    fields = orjson.loads(ask)
+    fields["modality"] = Modality(fields["modality"])
+    return Intent(ask=Ask(**fields), age_s=max(0.0, now - float(admitted)))

@@ -1,0 +1,106 @@
+-- One provider's state: a single packed value, read and written once a script.
+local PREFIX = 'llmsweep:gate:'
+local DAY = 86400
+local pack = cmsgpack and cmsgpack.pack or cjson.encode  -- fakeredis has no cmsgpack
+local unpack_state = cmsgpack and cmsgpack.unpack or cjson.decode
+
+local touched = {}
+
+local function new_provider(now)
+  return {
+    d = { new_dimension(), new_dimension() }, b = new_breaker(now), m = {}, frozen = 0, pushed = 0, line = 0,
+    ease = 1, eased = now, hits = 0, hit_at = 0, cool = 0, room = 8, slow = true, born = 0,
+  }
+end
+
+-- Easing after a burst of 429s ends slowly, and only while calls come.
+local function recover(p, now)
+  if p.ease < 1 then p.ease = math.min(1, p.ease + 0.02 * math.min(1, now - p.eased)) end
+  p.eased = now
+end
+
+local function provider(name, era, limits, now)
+  local p = touched[name]
+  if p then return p end
+  local raw = redis.call('GET', PREFIX .. 'provider:' .. name)
+  p = raw and unpack_state(raw) or new_provider(now)
+  p.name = name
+  p.intents = PREFIX .. 'intents:' .. name
+  p.flying = redis.call('HLEN', p.intents)
+  p.told = limits[name] or { 0, 0, 0 }
+  recover(p, now)
+  for i, d in ipairs(p.d) do
+    d.burst = BURST[i]
+    d.ease = p.ease
+    set_limit(d, p.told[i], now)
+    -- State was lost: tickets that nobody remembers may still go for as long as they are booked ahead.
+    if p.born ~= era.born and era.at > 0 then d.tat = math.max(d.tat, era.at + HORIZON) end
+  end
+  p.born = era.born
+  touched[name] = p
+  return p
+end
+
+local function save_providers()
+  for name, p in pairs(touched) do
+    p.name, p.intents, p.flying, p.told = nil, nil, nil, nil
+    redis.call('SET', PREFIX .. 'provider:' .. name, pack(p), 'EX', DAY)
+  end
+end
+
+-- Bookings ahead move behind a freeze, in their order and with their distances: clients hear of `pushed`.
+local function freeze(p, duration, now)
+  local from = math.max(now, p.frozen)
+  local to = now + math.min(duration, DAY)
+  if to <= from then return end
+  for _, d in ipairs(p.d) do
+    d.tat = math.max(d.tat, from) + to - from
+  end
+  p.frozen = to
+  p.pushed = p.pushed + to - from
+end
+
+-- Nobody told the truth about the limit: three 429s in ten seconds make everything a quarter slower, once a cooldown.
+local function throttled(p, now)
+  if now - p.hit_at > 10 then p.hits, p.hit_at = 0, now end
+  p.hits = p.hits + 1
+  if p.hits < 3 or now < p.cool then return end
+  p.hits, p.cool = 0, now + 2
+  p.ease = math.max(0.05, p.ease * 0.75)
+  p.room = math.max(1, math.floor(math.min(p.room, p.flying + 1) * 0.75))
+  p.slow = false
+end
+
+-- Calls that may be in flight at once: told, or learned where no limit is known at all (AIMD, slow start).
+local function adaptive(p)
+  return p.d[1].limit == 0 and p.d[2].limit == 0
+end
+
+local function has_room(p)
+  if p.told[3] > 0 and p.flying >= p.told[3] then return false end
+  return not adaptive(p) or p.flying < p.room
+end
+
+local function grow(p)
+  if not adaptive(p) or p.flying + 1 < p.room * 0.9 then return end
+  p.room = math.min(4096, p.room + (p.slow and 1 or 1 / p.room))
+end
+
+-- How the real tokens of a model compare with the estimates, over about the last 200 calls. Until ten calls have told,
+-- a bit is added: too slow for a second is better than too fast.
+local function ratio(p, model)
+  local m = p.m[model]
+  if not m then return 1.4 end
+  local learned = m.real / m.est
+  if m.n >= 10 then return learned end
+  return math.max(1, learned) * (1.4 - 0.04 * m.n)
+end
+
+local function learn(p, model, est, real)
+  local m = p.m[model] or { est = 0, real = 0, n = 0 }
+  local keep = 1 - 1 / 200
+  m.est = m.est * keep + math.max(1, est)
+  m.real = m.real * keep + real
+  m.n = math.min(m.n + 1, 1000)
+  p.m[model] = m
+end
