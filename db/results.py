@@ -76,7 +76,7 @@ class Report:
 
 def rows(engine: sqlalchemy.Engine, name: str, *, vectors: bool = False) -> Iterator[ResultRow]:
     """All jobs in input order, a page in memory at a time. Raises InputError for an unknown name."""
-    plan = _plan(engine, name)
+    plan = plan_of(engine, name)
     width = len(plan.variants)
     block = plan.chunk_size * width
     step = width * max(1, (_VECTOR_PAGE if vectors else _PAGE) // block)
@@ -106,7 +106,8 @@ def report(engine: sqlalchemy.Engine, name: str) -> Report:
     )
 
 
-def _plan(engine: sqlalchemy.Engine, name: str) -> Plan:
+def plan_of(engine: sqlalchemy.Engine, name: str) -> Plan:
+    """A sweep as its producer gave it. Raises InputError for an unknown name."""
     with transaction(engine) as cursor:
         cursor.execute(
             "SELECT s.id FROM sweeps s JOIN groups g ON g.id = s.group_id WHERE g.group_type = 'sweep' AND g.name = %s",

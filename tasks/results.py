@@ -38,6 +38,15 @@ def export(database_url: str, name: str, fmt: str, out: Path) -> str:
         engine.dispose()
 
 
+def read(database_url: str, name: str) -> Iterator[ResultRow]:
+    """A sweep's rows in input order, a page in memory at a time. Raises InputError for an unknown name."""
+    engine = connect(database_url, role="reader", pool=1)
+    try:
+        yield from results.rows(engine, name)
+    finally:
+        engine.dispose()
+
+
 def line(row: ResultRow) -> JsonObject:
     """One line of the JSON lines format."""
     return {

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from core.model import SweepState
+from db.results import Report
+from db.similarity import Hit
 from workers.observer import SweepView
 
 _COLOURS = {
@@ -92,6 +94,52 @@ def details(view: SweepView) -> Table:
     rows += [("problem", f"{problem['where']}: {problem['what']}") for problem in s.problems[:20]]
     for row in rows:
         table.add_row(*row)
+    return table
+
+
+def hits(found: Iterable[Hit]) -> Table:
+    """`sweep search`."""
+    table = _table("score", "document", "sweep", "text")
+    for hit in found:
+        table.add_row(f"{hit.score:.3f}", hit.key, hit.sweep, " ".join(hit.text.split())[:200])
+    return table
+
+
+def report(found: Report) -> Table:
+    """`sweep report`."""
+    table = _table(
+        "provider",
+        "model",
+        "",
+        "done",
+        "cached",
+        "calls",
+        "failed",
+        "unknown",
+        "prompt",
+        "completion",
+        "cost",
+        "at most",
+    )
+    for line in found.lines:
+        counts = (line.done, line.cached, line.calls, line.calls_failed, line.calls_unknown)
+        table.add_row(
+            line.provider,
+            line.model,
+            "",
+            *(f"{count:,}" for count in (*counts, line.tokens.prompt, line.tokens.completion)),
+            usd(line.cost_usd),
+            usd(line.cost_usd_max),
+        )
+    counts = (found.made + found.cached, found.cached, found.calls, 0, found.calls_unknown)
+    table.add_row(
+        "[bold]all[/]",
+        "",
+        "",
+        *(f"{count:,}" for count in (*counts, found.tokens.prompt, found.tokens.completion)),
+        usd(found.cost_usd),
+        usd(found.cost_usd_max),
+    )
     return table
 
 
