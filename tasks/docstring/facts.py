@@ -1,0 +1,92 @@
+"""What a job knows of its function: the facts that the prompt shows, and the place that the docstring goes to."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+ParamKind = Literal["positional_only", "positional", "var_positional", "keyword", "var_keyword", "field"]
+Thing = Literal["function", "method", "property", "class"]
+
+STARS: dict[str, str] = {"var_positional": "*", "var_keyword": "**"}
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Param(_Value):
+    """A parameter, or a class's field. ``annotation`` and ``default`` are source text."""
+
+    name: str
+    kind: ParamKind
+    annotation: str | None = None
+    default: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """The name as docstrings write it: ``*args``."""
+        return STARS.get(self.kind, "") + self.name
+
+
+class Raised(_Value):
+    """An exception that leaves the function by an explicit ``raise``; ``when`` in words, empty: always or unknown."""
+
+    type: str
+    when: str = ""
+
+
+class Owner(_Value):
+    """The class around a method."""
+
+    name: str
+    bases: list[str] = []
+    doc: str = ""
+
+
+class Facts(_Value):
+    """All that the prompt tells beside the source. Nothing in it depends on where the file lies."""
+
+    qualname: str
+    thing: Thing
+    is_async: bool = False
+    params: list[Param] = []
+    returns: str | None = None  # annotation
+    values: list[str] = []  # expressions that are returned, as far as they are short
+    has_return: bool = False  # returns something but None
+    is_generator: bool = False
+    yields: list[str] = []
+    raises: list[Raised] = []
+    decorators: list[str] = []
+    owner: Owner | None = None
+    module_doc: str = ""
+    callees: dict[str, str] = {}  # name -> first line of its docstring
+    bases: list[str] = []
+    methods: list[str] = []
+    existing: str = ""  # the docstring to improve
+
+    @property
+    def name(self) -> str:
+        return self.qualname.rsplit(".", 1)[-1]
+
+
+class Target(_Value):
+    """Where the docstring goes. ``path`` is relative to ``root``; ``ordinal`` tells redefinitions apart, from 1."""
+
+    root: str
+    path: str
+    sha256: str
+    qualname: str
+    ordinal: int = 1
+    lineno: int
+    end_lineno: int
+    indent: int  # columns of the body's indentation
+    line_length: int
+
+
+class JobInput(_Value):
+    """A docstring job's input. ``names``: what the module, the class and the function define, for back-ticked names."""
+
+    target: Target
+    facts: Facts
+    source: str
+    names: list[str] = []

@@ -1,0 +1,180 @@
+"""The words that the rule-based writer knows: verbs that begin a name, and abbreviations spelled out."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+_VERBS = """
+    abort accept acquire activate adapt add adjust advance allocate allow analyze annotate append apply approve
+    archive ask assert assign attach authenticate authorize await back backup begin bind block bootstrap
+    broadcast build bump calculate call cancel capture cast change check choose clean cleanup clear clone close
+    collapse collect combine commit compare compile complete compose compress compute concat configure confirm
+    connect consume continue convert copy count create decode decorate decrease decrypt defer define delete
+    deliver denormalize deny deserialize destroy detach detect determine disable discard disconnect discover
+    dispatch display download draw drop dump emit enable encode encrypt end enqueue ensure enter enumerate
+    escape establish evaluate exclude execute exit expand expect expire export extend extract fail feed fetch
+    fill filter finalize find finish fire fix flatten flush follow force forget fork format forward free freeze
+    gather generate get give grab grant group grow guess handle hash hide highlight identify ignore import
+    include increase increment indent infer inherit init initialise initialize inject insert inspect install
+    instantiate invalidate invert invoke iterate join keep kill launch leave limit link list listen load locate
+    lock log lookup maintain make map mark mask match measure merge migrate modify monitor mount move multiply
+    negotiate normalise normalize notify obtain open order override pack pad parse patch pause peek perform pick
+    ping pop populate post postprocess prefetch prepare prepend preprocess preserve print process produce
+    promote prompt propagate provide prune publish pull purge push put query queue quote raise randomize read
+    rebuild receive recompute reconnect record recover redirect reduce refresh register reject release reload
+    remove rename render reorder repair repeat replace report request require reraise reserve reset resize
+    resolve restart restore resume retrieve retry return reverse revert revoke rewind rewrite roll rollback
+    rotate round route run save scale scan schedule search seek select send serialize serve set setup shift show
+    shuffle shut shutdown sign signal simplify skip sleep slice solve sort spawn split start stop store stream
+    strip submit subscribe substitute subtract sum suspend swap switch sync synchronize tag take teardown tell
+    terminate test throw toggle touch trace track train transfer transform translate traverse trigger trim
+    truncate try tune unbind unblock undo unescape uninstall unlink unlock unmount unpack unregister unsubscribe
+    unwrap update upgrade upload use validate verify visit wait wake walk warn watch wrap write yield zip
+"""
+VERBS = frozenset(_VERBS.split())
+"""First words that make a name a command."""
+
+SPELLED: Mapping[str, str] = MappingProxyType(
+    {
+        "init": "initialize",
+        "setup": "set up",
+        "teardown": "tear down",
+        "cleanup": "clean up",
+        "lookup": "look up",
+        "shutdown": "shut down",
+        "concat": "concatenate",
+        "recv": "receive",
+        "del": "delete",
+        "calc": "calculate",
+        "gen": "generate",
+        "exec": "execute",
+        "sync": "synchronize",
+        "backup": "back up",
+        "rollback": "roll back",
+        "fmt": "format",
+        "rm": "remove",
+        "mk": "make",
+        "upd": "update",
+        "eval": "evaluate",
+        "prep": "prepare",
+    }
+)
+"""Verbs that names abbreviate."""
+
+NOUNS: Mapping[str, str] = MappingProxyType(
+    {
+        "args": "arguments",
+        "arg": "argument",
+        "attr": "attribute",
+        "attrs": "attributes",
+        "buf": "buffer",
+        "callback": "callback",
+        "cb": "callback",
+        "cfg": "configuration",
+        "cls": "class",
+        "cmd": "command",
+        "conf": "configuration",
+        "config": "configuration",
+        "conn": "connection",
+        "ctx": "context",
+        "db": "database",
+        "desc": "description",
+        "dest": "destination",
+        "dir": "directory",
+        "dirs": "directories",
+        "dst": "destination",
+        "elem": "element",
+        "env": "environment",
+        "err": "error",
+        "evt": "event",
+        "exc": "exception",
+        "expr": "expression",
+        "fn": "function",
+        "fname": "file name",
+        "filename": "file name",
+        "fun": "function",
+        "func": "function",
+        "fut": "future",
+        "id": "ID",
+        "ids": "IDs",
+        "idx": "index",
+        "impl": "implementation",
+        "info": "information",
+        "iter": "iterator",
+        "kw": "keyword arguments",
+        "kwargs": "keyword arguments",
+        "len": "length",
+        "lib": "library",
+        "lst": "list",
+        "max": "maximum",
+        "mem": "memory",
+        "min": "minimum",
+        "mod": "module",
+        "msg": "message",
+        "num": "number of",
+        "obj": "object",
+        "opt": "option",
+        "opts": "options",
+        "param": "parameter",
+        "params": "parameters",
+        "pkg": "package",
+        "prev": "previous",
+        "proc": "process",
+        "prop": "property",
+        "props": "properties",
+        "pwd": "password",
+        "regex": "regular expression",
+        "repr": "representation",
+        "req": "request",
+        "res": "result",
+        "resp": "response",
+        "ret": "return value",
+        "spec": "specification",
+        "src": "source",
+        "stmt": "statement",
+        "str": "string",
+        "sep": "separator",
+        "tb": "traceback",
+        "tmp": "temporary",
+        "val": "value",
+        "vals": "values",
+        "var": "variable",
+        "vars": "variables",
+        "ver": "version",
+        "http": "HTTP",
+        "url": "URL",
+        "uri": "URI",
+        "json": "JSON",
+        "html": "HTML",
+        "api": "API",
+        "sql": "SQL",
+        "xml": "XML",
+        "csv": "CSV",
+        "ssl": "SSL",
+        "tls": "TLS",
+        "tcp": "TCP",
+        "udp": "UDP",
+        "ip": "IP",
+        "uuid": "UUID",
+        "cpu": "CPU",
+        "io": "I/O",
+        "utc": "UTC",
+        "ascii": "ASCII",
+        "utf8": "UTF-8",
+        "amqp": "AMQP",
+        "uid": "user ID",
+        "gid": "group ID",
+        "pid": "process ID",
+        "eta": "ETA",
+        "rpc": "RPC",
+        "os": "operating system",
+        "ui": "user interface",
+        "dict": "dictionary",
+        "int": "integer",
+        "bool": "boolean",
+        "oid": "object ID",
+        "jid": "job ID",
+        "css": "CSS",
+        "js": "JavaScript",
+    }
+)
+"""Nouns that names abbreviate, and acronyms."""
