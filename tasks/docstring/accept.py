@@ -8,6 +8,7 @@ from core.model import Rejected
 from tasks.docstring.answer import DocstringAnswer, ParamText, RaiseText
 from tasks.docstring.definitions import last
 from tasks.docstring.facts import Facts, JobInput
+from tasks.docstring.lexicon import ENGLISH
 from tasks.docstring.names import unresolved
 
 _MAX_SUMMARY, _MAX_FIELD, _MAX_DESCRIPTION = 120, 500, 2_000
@@ -19,36 +20,8 @@ _MARKUP = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 _TYPOGRAPHY = str.maketrans(
-    {"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "...", "\u00a0": " ", "\u2011": "-"}
-)
-_ENGLISH = frozenset(
-    [
-        "the",
-        "a",
-        "of",
-        "to",
-        "is",
-        "are",
-        "and",
-        "or",
-        "if",
-        "with",
-        "from",
-        "for",
-        "that",
-        "this",
-        "it",
-        "be",
-        "as",
-        "not",
-        "by",
-        "when",
-        "returns",
-        "return",
-        "was",
-        "has",
-        "its",
-    ]
+    {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-", "\u2011": "-"}
+    | {"\u2026": "...", "\u00a0": " "}
 )
 _CONTROL = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 
@@ -96,14 +69,7 @@ def _sentence(text: str) -> str:
 
 
 def _texts(answer: DocstringAnswer) -> Iterator[str]:
-    if not answer.summary:
-        yield "summary is empty"
-    if "\n" in answer.summary:
-        yield "summary must be one line"
-    if len(answer.summary) > _MAX_SUMMARY:
-        yield f"summary is longer than {_MAX_SUMMARY} characters"
-    if answer.summary and not answer.summary.lstrip("`\"'")[:1].isalnum():
-        yield "summary must begin with a word"
+    yield from _summary(answer.summary)
     if len(answer.description) > _MAX_DESCRIPTION:
         yield f"description is longer than {_MAX_DESCRIPTION} characters"
     fields = [p.description for p in answer.params] + [r.condition for r in answer.raises]
@@ -119,6 +85,17 @@ def _texts(answer: DocstringAnswer) -> Iterator[str]:
         yield "write in English"
 
 
+def _summary(text: str) -> Iterator[str]:
+    if not text:
+        yield "summary is empty"
+    if "\n" in text:
+        yield "summary must be one line"
+    if len(text) > _MAX_SUMMARY:
+        yield f"summary is longer than {_MAX_SUMMARY} characters"
+    if text and not text.lstrip("`\"'")[:1].isalnum():
+        yield "summary must begin with a word"
+
+
 def _all_text(answer: DocstringAnswer) -> str:
     parts = [answer.summary, answer.description, *(p.description for p in answer.params)]
     parts += [answer.returns or "", answer.yields or "", *(r.condition for r in answer.raises)]
@@ -131,7 +108,7 @@ def _is_english(text: str) -> bool:
     if sum(char.isascii() for char in letters) < 0.9 * len(letters):
         return False
     words = re.findall(r"[a-z]+", re.sub(r"`[^`]*`", " ", text.lower()))
-    return len(words) < 12 or sum(word in _ENGLISH for word in words) * 20 >= len(words)
+    return len(words) < 12 or sum(word in ENGLISH for word in words) * 20 >= len(words)
 
 
 def _params(answer: DocstringAnswer, facts: Facts) -> Iterator[str]:

@@ -25,7 +25,7 @@ class ApplyReport:
 
 
 def apply(rows: Iterator[ResultRow]) -> ApplyReport:
-    """Writes every file that is as the sweep read it; names the others. Raises InputError when a file cannot be written."""
+    """Writes every file that is as the sweep read it; names the others. Raises InputError for one not writable."""
     report = ApplyReport()
     for change in changes(rows):
         if isinstance(change, FileChange) and change.new != change.old:
@@ -57,10 +57,10 @@ def write_file(path: Path, data: bytes) -> None:
                 os.fsync(file.fileno())
             if real.exists():
                 shutil.copymode(real, name)
-            os.replace(name, real)
+            Path(name).replace(real)
         except BaseException:
             with contextlib.suppress(OSError):
-                os.unlink(name)
+                Path(name).unlink()
             raise
     except OSError as exc:
         raise InputError(f"cannot write {path}: {exc.strerror}", hint="files written before it are complete") from exc

@@ -38,6 +38,10 @@ def words(test: ast.expr, *, holds: bool = True) -> str:
         said = _called(test.func.id, test.args, holds=holds)
         if said:
             return said
+    return _truth(test, holds=holds)
+
+
+def _truth(test: ast.expr, *, holds: bool) -> str:
     text = code(test)
     if not text:
         return ""

@@ -140,7 +140,7 @@ class _Cutter:
         return self._lines.indentation(node.lineno, node.col_offset) + self._unit
 
     def _colon(self, node: Node) -> int:
-        """The index behind the colon that ends the header: after the last expression only brackets and comments come."""
+        """The index behind the colon that ends the header: only brackets and comments come before it."""
         ends = [
             (part.end_lineno or 0, part.end_col_offset or 0) for part in _header(node) if hasattr(part, "end_lineno")
         ]

@@ -3,7 +3,12 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-_VERBS = """
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+VERBS = _words("""
     abort accept acquire activate adapt add adjust advance allocate allow analyze annotate append apply approve
     archive ask assert assign attach authenticate authorize await back backup begin bind block bootstrap
     broadcast build bump calculate call cancel capture cast change check choose clean cleanup clear clone close
@@ -29,8 +34,7 @@ _VERBS = """
     terminate test throw toggle touch trace track train transfer transform translate traverse trigger trim
     truncate try tune unbind unblock undo unescape uninstall unlink unlock unmount unpack unregister unsubscribe
     unwrap update upgrade upload use validate verify visit wait wake walk warn watch wrap write yield zip
-"""
-VERBS = frozenset(_VERBS.split())
+""")
 """First words that make a name a command."""
 
 SPELLED: Mapping[str, str] = MappingProxyType(
@@ -178,3 +182,19 @@ NOUNS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Nouns that names abbreviate, and acronyms."""
+
+PREDICATES = _words("is has can should needs supports allows contains was are does will")
+"""First words that make a name a question."""
+
+PREPOSITIONS = _words("by for from in into of on to with as at over per via without until after before if and or when")
+BARE = _words("as if and or when")
+"""Those that no article follows."""
+
+YES_NO = _words("is has can should enable disable use allow no with without include skip force")
+"""First words of a flag that say what it does."""
+
+FUNCTIONS = _words("fn func fun callback cb hook handler")
+"""Last words of a parameter that is called."""
+
+ENGLISH = _words("the a of to is are and or if with from for that this it be as not by when returns return was has its")
+"""Words that no longer English text does without."""

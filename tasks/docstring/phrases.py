@@ -19,7 +19,7 @@ def said(words: list[str]) -> str:
 
 def noun(name: str) -> str:
     """A name as a noun: ``user_id`` -> "user ID"."""
-    return said(split(name)) or name
+    return said(split(name)) or "value"
 
 
 def the(text: str) -> str:

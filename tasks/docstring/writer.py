@@ -4,12 +4,12 @@ from tasks.docstring.accept import may_return
 from tasks.docstring.answer import DocstringAnswer, ParamText, RaiseText
 from tasks.docstring.definitions import last
 from tasks.docstring.facts import Facts, Param
+from tasks.docstring.lexicon import FUNCTIONS, YES_NO
 from tasks.docstring.phrases import a, is_plural, is_verb, noun, said, sentence, split, the
 from tasks.docstring.sayings import PARAMS, RAISES
 from tasks.docstring.summary import summary_of
 
 _FLAGS = frozenset({"True", "False"})
-_YES = frozenset({"is", "has", "can", "should", "enable", "disable", "use", "allow", "no", "with", "without", "include", "skip", "force"})  # fmt: skip
 
 
 def write(facts: Facts) -> DocstringAnswer:
@@ -52,21 +52,26 @@ def _meaning(param: Param) -> str:
     words = split(param.name)
     if param.annotation == "bool" or param.default in _FLAGS:
         return sentence(_flag(words))
-    if words[:1] in (["n"], ["num"], ["count"]) and len(words) > 1:
-        return sentence(f"the number of {said(words[1:])}")
-    if words[:1] in (["max"], ["min"]) and len(words) > 1:
-        return sentence(f"the {'largest' if words[0] == 'max' else 'smallest'} {said(words[1:])} allowed")
-    if words[-1:] in (["fn"], ["func"], ["fun"], ["callback"], ["cb"], ["hook"], ["handler"]) and len(words) > 1:
-        return sentence(f"the function for {said(words[:-1])}")
-    if words[-1:] == ["cls"] and len(words) > 1:
-        return sentence(f"the class of the {said(words[:-1])}")
-    return sentence(the(said(words) or f"`{param.name}` value"))
+    return sentence(_by_ending(words) if words[1:] else the(said(words) or "value"))
+
+
+def _by_ending(words: list[str]) -> str:
+    """A name of several words whose first or last word tells what it is."""
+    if words[0] in {"n", "num", "count"}:
+        return f"the number of {said(words[1:])}"
+    if words[0] in {"max", "min"}:
+        return f"the {'largest' if words[0] == 'max' else 'smallest'} {said(words[1:])} allowed"
+    if words[-1] in FUNCTIONS:
+        return f"the function for {said(words[:-1])}"
+    if words[-1] == "cls":
+        return f"the class of the {said(words[:-1])}"
+    return the(said(words))
 
 
 def _flag(words: list[str]) -> str:
     if words and words[0] in {"is", "has", "can", "should"}:
         return f"whether it {' '.join([words[0], said(words[1:])])}"
-    if words and (words[0] in _YES or is_verb(words[0])):
+    if words and (words[0] in YES_NO or is_verb(words[0])):
         return f"whether to {said(words)}"
     return f"whether {the(said(words))} is on" if words else "whether it is on"
 
