@@ -1,7 +1,7 @@
 """Whether an answer may become documentation: by code, not by trust."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from core.model import Answer, Rejected
 from tasks.answers import parse
@@ -41,7 +41,7 @@ _ENGLISH = _FILLER | {
 }
 _ASIDE = re.compile(r"\b(as an ai|i cannot|i can't|i'm sorry|i am sorry|lorem ipsum|todo|tbd)\b", re.IGNORECASE)
 _SHAPE = re.compile(r"\b(?=\w*(?:a{3}|A{3}|9{3}))[aA9]{3,}\b")
-_ADDRESS = re.compile(r"\S+@\S+\.\w+|https?://")
+_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.\w+|https?://[\w.-]+")
 _PRIVATE = {
     SemanticType.EMAIL, SemanticType.PHONE, SemanticType.PERSON_NAME, SemanticType.ADDRESS, SemanticType.IP_ADDRESS,
     SemanticType.SECRET, SemanticType.HASH, SemanticType.UUID, SemanticType.USERNAME,
@@ -103,12 +103,23 @@ def _meaning(facts: Facts, found: DictionaryAnswer) -> str:
 
 def _echo(facts: Facts, found: DictionaryAnswer) -> str:
     text = f"{found.description} {found.business_name}"
-    named = f"{facts.column} {facts.table}"
-    if any(shape[0] not in named for shape in _SHAPE.finditer(text)) or (_ADDRESS.search(text) and not facts.comment):
+    named = " ".join((facts.path, facts.table, facts.comment, facts.table_comment, *facts.references)).lower()
+    shown = " ".join(_told(facts))
+    echoed = (shape[0] for shape in _SHAPE.finditer(text))
+    invented = (address[0].lower() for address in _ADDRESS.finditer(text))
+    if any(shape in shown and shape.lower() not in named for shape in echoed) or any(a not in named for a in invented):
         return "description: no sample values, shapes or addresses"
     if facts.literal and facts.detected in _PRIVATE and any(len(s) > 3 and s in text for s in facts.samples):
         return "description: repeats a value of the data"
     return ""
+
+
+def _told(facts: Facts) -> Iterator[str]:
+    """All that the prompt shows of the data."""
+    yield from facts.samples
+    if facts.statistics:
+        yield from (facts.statistics.minimum or "", facts.statistics.maximum or "")
+        yield from (top.value for top in facts.statistics.top)
 
 
 def _language(facts: Facts, found: DictionaryAnswer) -> str:

@@ -94,7 +94,7 @@ class Facts(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     path: str
-    container: str = ""  # the schema, where the database has several
+    container: str = ""  # the schema, where the database has such
     table: str
     kind: str = "table"  # table, view, JSON document, JSON schema, CSV file
     table_comment: str = ""

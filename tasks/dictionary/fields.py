@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from db.introspect import Category
 from tasks.dictionary.facts import Facts, SemanticType
 from tasks.dictionary.json_path import leaf
+from tasks.dictionary.keys import joined, quoted
 from tasks.dictionary.masking import clean, default_shape
 from tasks.dictionary.semantics import detect
 from tasks.dictionary.statistics import Profile
@@ -50,12 +51,13 @@ class SourceField:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldTable:
-    """A table, view, document or file with its fields. ``container``: the schema when there are several."""
+    """A table, view, document or file with its fields. ``container``: its schema; ``qualified``: keys begin with it."""
 
     name: str
     kind: str
     fields: Sequence[SourceField]
     container: str = ""
+    qualified: bool = False
     comment: str = ""
     key_width: int = 1
     sampled: bool = False
@@ -73,11 +75,11 @@ class FieldTable:
             yield self._facts(found, key, _around(names, position), policy)
 
     def _key(self, name: str) -> str:
-        parts = [part for part in (self.container, self.name) if part]
-        return ".".join([*map(quoted, parts), clean(name) if self.dotted else quoted(name)])
+        table = joined(self.container, self.name) if self.qualified else joined(self.name)
+        return f"{table}.{clean(name) if self.dotted else quoted(name)}"
 
     def _facts(self, found: SourceField, key: str, siblings: tuple[str, ...], policy: Policy) -> Facts:
-        literal = policy.allows(key, f"{self.name}.{found.name}")
+        literal = policy.allows(key, f"{self.name}.{found.name}", f"{self.container}.{self.name}.{found.name}")
         profile = found.profile
         meaning = found.meaning or detect(
             name=leaf(found.name) if self.dotted else found.name,
@@ -115,12 +117,6 @@ class FieldTable:
             siblings=siblings,
             columns=len(self.fields),
         )
-
-
-def quoted(part: str) -> str:
-    """A part of a key: in quotes when it holds a dot or a quote, so that no two fields share a key."""
-    text = clean(part)
-    return '"' + text.replace('"', '""') + '"' if "." in text or '"' in text or not text else text
 
 
 def _around(names: Sequence[str], position: int) -> tuple[str, ...]:

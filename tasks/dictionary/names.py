@@ -25,7 +25,8 @@ postal_code | text,number | any | zip zipcode postcode postal+code zip+code post
 currency_code | text | any | currency ccy
 currency_amount | text,number | last | price amount amt cost total subtotal salary revenue budget balance fee
 currency_amount | text,number | last | tax usd eur payment spend income profit wage
-percentage | number | last | percent percentage pct perc rate ratio share
+percentage | number | any | percent percentage pct perc
+percentage | number | last | rate ratio share
 country | text | any | country nation nationality ctry
 region | text | last | region province county district prefecture
 city | text | any | city town municipality

@@ -5,7 +5,8 @@ from contextlib import closing
 
 from core.errors import InputError
 from db.introspect import Broken, Column, Database, Table, TableName, Unreadable, open_database
-from tasks.dictionary.fields import FieldTable, Policy, SourceField, quoted
+from tasks.dictionary.fields import FieldTable, Policy, SourceField
+from tasks.dictionary.keys import joined
 from tasks.dictionary.statistics import Profile, row_limit
 from tasks.kind import Problem
 
@@ -44,11 +45,12 @@ def _described(database: Database, table: Table, *, several: bool, policy: Polic
             if not exc.timed_out:
                 yield Problem(where=str(table.name), what=str(exc))
                 return
-            yield Problem(where=str(table.name), what=f"described without statistics: {exc}")
+            yield Problem(where=str(table.name), what=f"described without statistics: {exc}", by_design=True)
     yield FieldTable(
         name=table.name.name,
         kind="view" if table.name.is_view else "table",
-        container=table.name.schema if several else "",
+        container=table.name.schema,
+        qualified=several,
         comment=table.comment,
         key_width=max(1, len(table.primary_key)),
         sampled=sampled,
@@ -111,6 +113,5 @@ def _field(table: Table, column: Column, profile: Profile | None, *, several: bo
 
 def _target(target: TableName, referred: Sequence[str], position: int, *, several: bool) -> str:
     # SQLite allows a reference without columns: the other table's primary key is meant.
-    column = referred[position] if position < len(referred) else ""
-    parts = [target.schema if several else "", target.name, column]
-    return ".".join(quoted(part) for part in parts if part)
+    column = referred[position : position + 1]
+    return joined(*([target.schema] if several else []), target.name, *column)

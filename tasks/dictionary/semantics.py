@@ -14,7 +14,7 @@ _FEW = 24  # distinct values of an enumeration, at most
 
 _PATTERNS: tuple[tuple[S, re.Pattern[str]], ...] = (
     (S.EMAIL, re.compile(r"[^@\s]{1,64}@[\w-]+(\.[\w-]+)+")),
-    (S.UUID, re.compile(r"\{?[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}\}?")),
+    (S.UUID, re.compile(r"\{?[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}?")),
     (S.URL, re.compile(r"(https?|ftp|s3|gs|wss?|postgres(ql)?|redis|amqp)://\S+|www\.\S+\.\S+")),
     (S.MAC_ADDRESS, re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}")),
     (S.IP_ADDRESS, re.compile(r"(\d{1,3}\.){3}\d{1,3}(/\d{1,2})?|(?=.*::|(.*:){7})[0-9a-fA-F:]{3,45}(/\d{1,3})?")),

@@ -4,13 +4,9 @@ import math
 import zlib
 from collections import Counter
 from decimal import Decimal
-from typing import TypeAlias
 
 from tasks.dictionary.facts import Statistics, Top
 from tasks.dictionary.masking import clean, shape
-
-Number: TypeAlias = int | float | Decimal
-Value: TypeAlias = str | bool | int | float | Decimal
 
 CELLS = 1_000_000
 """Values of one table that are looked at, at most: a 10,000-column table gets fewer rows."""
@@ -28,11 +24,12 @@ def row_limit(sample_rows: int, columns: int) -> int:
 class Profile:
     """Collects one column's values. Memory is bounded by the rows given, whatever their length."""
 
-    __slots__ = ("_counts", "_lengths", "_max_length", "_min_length", "_nulls", "_rows", "_sized")
+    __slots__ = ("_booleans", "_counts", "_lengths", "_max_length", "_min_length", "_nulls", "_rows", "_sized")
 
     def __init__(self) -> None:
-        self._counts: Counter[Value] = Counter()
-        self._rows = self._nulls = self._sized = self._lengths = self._max_length = 0
+        # By text: 0, False and 0.0 are one key of a dict, and which of them stays would depend on the order.
+        self._counts: Counter[str] = Counter()
+        self._rows = self._nulls = self._booleans = self._sized = self._lengths = self._max_length = 0
         self._min_length: int | None = None
 
     def add(self, value: object, length: int | None = None) -> None:
@@ -41,27 +38,21 @@ class Profile:
         if value is None and length is None:
             self._nulls += 1
             return
-        text = value if isinstance(value, str) else None
-        size = length if length is not None else len(text) if text is not None else None
-        if size is not None:
-            self._measure(size)
-        if text is not None:
-            self._counts[text if len(text) <= _WHOLE_VALUE and size == len(text) else _digest(text, size)] += 1
-        elif isinstance(value, bool | int | float | Decimal):
-            self._counts[value] += 1
+        if isinstance(value, str):
+            length = len(value) if length is None else length
+            self._counts[value if length <= _WHOLE_VALUE else _digest(value, length)] += 1
+        elif isinstance(value, bool):
+            self._booleans += 1
+            self._counts[str(value).lower()] += 1
         elif value is not None and not isinstance(value, bytes | memoryview):
-            self._counts[str(value)[:_WHOLE_VALUE]] += 1
-
-    def values(self) -> list[Value]:
-        """Some distinct values, at most 200, chosen by hash: not by the order of the rows."""
-        # Ties are certain only for equal text; a number and its text differ in type.
-        return sorted(
-            self._counts, key=lambda value: (zlib.crc32(_text(value).encode("utf-8", "replace")), _text(value))
-        )[:_LOOKED_AT]
+            self._counts[plain(value)] += 1
+        if length is not None:
+            self._measure(length)
 
     def texts(self) -> list[str]:
-        """``values`` as text; of long ones the beginning."""
-        return [_visible(_text(value)) for value in self.values()]
+        """Some distinct values, of long ones the beginning: at most 200, chosen by hash, not by the rows' order."""
+        chosen = sorted(self._counts, key=lambda text: (zlib.crc32(text.encode("utf-8", "replace")), text))
+        return [_visible(text) for text in chosen[:_LOOKED_AT]]
 
     def samples(self, count: int, *, literal: bool) -> tuple[str, ...]:
         """Up to ``count`` different samples: shapes, or the values themselves when the column is allowed."""
@@ -75,8 +66,8 @@ class Profile:
 
     def statistics(self, *, sampled: bool, literal: bool) -> Statistics:
         """The numbers, with every value in them as a shape unless ``literal``."""
-        numbers = [number for value in self._counts if (number := as_number(value)) is not None]
-        numeric = bool(numbers) and len(numbers) == len(self._counts) and not isinstance(next(iter(self._counts)), bool)
+        numbers = [(number, text) for text in self._counts if (number := as_number(text)) is not None]
+        numeric = bool(numbers) and len(numbers) == len(self._counts)
         low, high = (min(numbers), max(numbers)) if numeric else (None, None)
         return Statistics(
             rows=self._rows,
@@ -86,10 +77,10 @@ class Profile:
             min_length=self._min_length,
             max_length=self._max_length if self._sized else None,
             avg_length=round(self._lengths / self._sized, 1) if self._sized else None,
-            minimum=None if low is None else _shown(plain(low), literal=literal),
-            maximum=None if high is None else _shown(plain(high), literal=literal),
-            negative=low is not None and low < 0,
-            true=self._counts[True] if self._counts and all(isinstance(v, bool) for v in self._counts) else None,
+            minimum=None if low is None else _shown(low[1], literal=literal),
+            maximum=None if high is None else _shown(high[1], literal=literal),
+            negative=low is not None and low[0] < 0,
+            true=self._counts["true"] if 0 < self._booleans == self.filled else None,
             top=self._top(literal=literal),
         )
 
@@ -116,38 +107,33 @@ class Profile:
         self._min_length = size if self._min_length is None else min(self._min_length, size)
 
     def _top(self, *, literal: bool) -> tuple[Top, ...]:
-        frequent = sorted((-rows, _text(value)) for value, rows in self._counts.items() if rows > 1)[:_TOP]
+        frequent = sorted((-rows, text) for text, rows in self._counts.items() if rows > 1)[:_TOP]
         return tuple(Top(value=_shown(_visible(text), literal=literal), rows=-rows) for rows, text in frequent)
 
 
-def as_number(value: Value) -> Number | None:
-    """The value as a finite number; numbers in text count (CSV), words like ``nan`` do not."""
-    if isinstance(value, str):
-        if not value.isascii() or not value[-1:].isdigit() or len(value) > _WHOLE_VALUE:
-            return None
-        try:
-            value = int(value) if value.lstrip("+-").isdigit() else float(value)
-        except ValueError:
-            return None
-    return value if math.isfinite(value) else None
+def as_number(text: str) -> int | float | None:
+    """The text as a finite number; words like ``nan`` are none."""
+    if not text.isascii() or not text[-1:].isdigit() or len(text) > _WHOLE_VALUE:
+        return None
+    try:
+        number = int(text) if text.lstrip("+-").isdigit() else float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
-def plain(number: Number) -> str:
-    """A number without an exponent where it fits, so that its shape shows its size."""
-    if isinstance(number, Decimal):
-        return f"{number:f}"[:_WHOLE_VALUE]
-    return str(number)[:_WHOLE_VALUE]
+def plain(value: object) -> str:
+    """A value as text, a number without an exponent where it fits, so that its shape shows its size."""
+    if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) < _WHOLE_VALUE:
+        return f"{value:f}"[:_WHOLE_VALUE]
+    return str(value)[:_WHOLE_VALUE]
 
 
 def _shown(text: str, *, literal: bool) -> str:
     return clean(text)[:_WHOLE_VALUE] if literal else shape(text)
 
 
-def _text(value: Value) -> str:
-    return value if isinstance(value, str) else plain(value) if not isinstance(value, bool) else str(value).lower()
-
-
-def _digest(text: str, size: int | None) -> str:
+def _digest(text: str, size: int) -> str:
     return f"{text[:_WHOLE_VALUE]}\0{size}:{zlib.crc32(text.encode('utf-8', 'replace')):08x}"
 
 

@@ -6,14 +6,14 @@ import re
 from tasks.dictionary.vocabulary import ABBREVIATIONS, ACRONYMS, COMMON, SMALL, WHOLE
 
 _SPLIT = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+", re.UNICODE)
-_CAMEL_PLURAL = re.compile(r"\b([A-Z]{2,})s\b")
+_CAMEL_PLURAL = re.compile(r"(?<![A-Z])([A-Z]{2,})s(?![a-z])")
 _PREFIXES = {"tbl", "tb", "dim", "fact", "fct", "stg", "vw", "mv", "fk", "pk", "idx", "src", "col", "fld"}
 
 
 @functools.lru_cache(maxsize=4096)
 def split(identifier: str) -> tuple[str, ...]:
     """The parts of an identifier in lower case: ``HTTPServerID2`` -> http, server, id, 2."""
-    text = _CAMEL_PLURAL.sub(lambda plural: plural[1].lower() + "s", identifier)
+    text = _CAMEL_PLURAL.sub(lambda plural: plural[1].capitalize() + "s", identifier)
     parts: list[str] = []
     for token in _SPLIT.findall(text):
         lower = token.lower()
@@ -27,8 +27,7 @@ def words(identifier: str) -> tuple[str, ...]:
     parts = list(split(identifier))
     while len(parts) > 1 and parts[0] in _PREFIXES and not parts[1].isdigit():
         parts.pop(0)
-    spelled = " ".join(WHOLE.get(part) or ABBREVIATIONS.get(part) or ACRONYMS.get(part, part) for part in parts)
-    return tuple(spelled.split())
+    return tuple(" ".join(map(_spelled, parts)).split())
 
 
 def phrase(identifier: str) -> str:
@@ -40,7 +39,7 @@ def entity(table: str) -> str:
     """What one row of the table is, in the singular: ``dim_invoice_items`` -> invoice item."""
     found = list(words(table))
     if not found:
-        return "record"
+        return "entry"
     found[-1] = singular(found[-1])
     return " ".join(found)
 
@@ -73,6 +72,13 @@ def article(noun: str) -> str:
         first == "u" and not noun.lower().startswith(("user", "uni", "use", "utc", "uuid", "url"))
     )
     return f"{'an' if vowel else 'a'} {noun}"
+
+
+def _spelled(part: str) -> str:
+    known = WHOLE.get(part) or ABBREVIATIONS.get(part) or ACRONYMS.get(part)
+    if known is None and part.endswith("s") and part[:-1] in ACRONYMS:
+        return f"{ACRONYMS[part[:-1]]}s"
+    return known or part
 
 
 def _titled(word: str) -> str:

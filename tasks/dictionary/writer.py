@@ -5,8 +5,9 @@ import re
 from tasks.dictionary.answer import DictionaryAnswer
 from tasks.dictionary.facts import Facts, SemanticType, Statistics
 from tasks.dictionary.json_path import leaf
+from tasks.dictionary.keys import parts
 from tasks.dictionary.semantics import contradicts
-from tasks.dictionary.words import article, entity, phrase, title, words
+from tasks.dictionary.words import article, entity, phrase, title
 
 _LONGEST = 290
 _NAME_WORDS = 6
@@ -48,6 +49,20 @@ _MOMENTS = {
 _PARTICIPLE = re.compile(
     r"(?:[a-z]{2,}ed|sent|done|begun|built|made|paid|read|run|seen|sold|taken|written|born|lost|given|left)"
 )
+_STATES = {
+    "active",
+    "visible",
+    "public",
+    "private",
+    "available",
+    "valid",
+    "open",
+    "closed",
+    "online",
+    "primary",
+    "default",
+}
+_TIME_WORDS = {"date", "time", "timestamp", "at", "on", "and", "day", "datetime", "when"}
 _FLAG = {"is", "has", "can", "was", "should", "allow", "use", "are", "flag", "fl"}
 
 
@@ -83,12 +98,12 @@ def _opening(facts: Facts, name: str, meaning: SemanticType) -> str:
         )
     if facts.references:
         return _reference(facts, name, of)
-    return _by_meaning(facts, name, of, meaning)
+    return _by_meaning(name, of, meaning)
 
 
-def _by_meaning(facts: Facts, name: str, of: str, meaning: SemanticType) -> str:
+def _by_meaning(name: str, of: str, meaning: SemanticType) -> str:
     if meaning is SemanticType.BOOLEAN:
-        return _flag(facts, name, of)
+        return _flag(name, of)
     if meaning in _MOMENTS:
         return _moment(name, of, meaning)
     if meaning is SemanticType.COUNT:
@@ -96,18 +111,19 @@ def _by_meaning(facts: Facts, name: str, of: str, meaning: SemanticType) -> str:
     if meaning in {SemanticType.IDENTIFIER, SemanticType.UUID, SemanticType.CODE}:
         return f"{_noun(name, meaning)} by which the {of} is identified or looked up"
     how = _AS.get(meaning, "")
-    return f"{_noun(name, meaning)} of the {of}{', ' + how if how else ''}"
+    # "Status of the status" would say nothing.
+    joint = "kept for each" if set(of.split()) <= set(name.split()) else "of the"
+    return f"{_noun(name, meaning)} {joint} {of}{', ' + how if how else ''}"
 
 
 def _entity(facts: Facts) -> str:
     holder = facts.column.rpartition(".")[0] if facts.kind.startswith("JSON") else ""
     found = entity(leaf(holder)) if holder and phrase(leaf(holder)) else entity(facts.table)
-    shortened = " ".join(word[:24] for word in found.split()[:6])
-    return f"{shortened} record" if shortened == _name(facts) else shortened
+    return " ".join(word[:24] for word in found.split()[:6])
 
 
 def _reference(facts: Facts, name: str, of: str) -> str:
-    target = facts.references[0].split(".")
+    target = parts(facts.references[0])
     other = entity(target[-2] if len(target) > 1 else target[0])
     role = _without(name, {"ID", "IDs", "key", "code", *other.split()})
     suffix = f" as its {role}" if role else ""
@@ -116,46 +132,43 @@ def _reference(facts: Facts, name: str, of: str) -> str:
     return f"reference to the {other} that the {of} belongs to or uses{suffix}"
 
 
-def _flag(facts: Facts, name: str, of: str) -> str:
-    parts = list(words(facts.column))
-    rest = " ".join(word for word in name.split() if word not in _FLAG) or name
-    if parts and parts[0] == "has":
-        return f"whether the {of} has {article(rest)}"
-    if parts and parts[0] in {"can", "should", "was"}:
-        return f"whether the {of} {parts[0]} {rest}"
-    return f"whether the {of} is {rest}" if _is_state(parts, rest) else f"whether {rest} applies to the {of}"
+def _flag(name: str, of: str) -> str:
+    words = name.split()
+    first, rest = words[0], [word for word in words if word not in _FLAG]
+    if not rest:
+        return f"whether {name} applies to the {of}"
+    if first == "has":
+        return f"whether the {of} has {_some(' '.join(rest))}"
+    if first in {"can", "should", "was"}:
+        return f"whether the {of} {first} {' '.join(rest)}"
+    state = rest[-1]
+    if first != "is" and not _PARTICIPLE.fullmatch(state) and state not in _STATES:
+        return f"whether {' '.join(rest)} applies to the {of}"
+    return f"whether the {' '.join(rest[:-1])} of the {of} is {state}" if rest[:-1] else f"whether the {of} is {state}"
 
 
-def _is_state(parts: list[str], rest: str) -> bool:
-    return (
-        (bool(parts) and parts[0] in {"is", "was"})
-        or bool(_PARTICIPLE.fullmatch(rest))
-        or rest.endswith("able")
-        or rest == "active"
-    )
+def _some(noun: str) -> str:
+    return noun if noun.endswith(("s", "children")) else article(noun)
 
 
 def _moment(name: str, of: str, meaning: SemanticType) -> str:
     what = _MOMENTS[meaning]
-    parts = name.split()
-    done = [word for word in parts if _PARTICIPLE.fullmatch(word)]
-    rest = _without(
-        name, {"date", "time", "timestamp", "at", "on", "and", "day", "datetime", "when", "created" if done else ""}
-    )
-    if done and parts[0] == done[0] and len(parts) <= 3:
-        return f"{what} at which the {of} was {done[0]}"
-    return f"{what} of the {rest} of the {of}" if rest else f"{what} that belongs to the {of}"
+    rest = [word for word in name.split() if word not in _TIME_WORDS]
+    done = next((word for word in rest if _PARTICIPLE.fullmatch(word)), "")
+    if done and rest == [done]:
+        return f"{what} at which the {of} was {done}"
+    if done and rest[-1] == done:
+        return f"{what} at which the {' '.join(rest[:-1])} of the {of} was {done}"
+    return f"{what} of the {' '.join(rest)} of the {of}" if rest else f"{what} that belongs to the {of}"
 
 
 def _noun(name: str, meaning: SemanticType) -> str:
     noun = _NOUNS.get(meaning, "")
-    last = noun.split()[-1] if noun else ""
-    if (
-        not noun
-        or last.lower() in {word.lower() for word in name.split()}
-        or noun.replace("-", "") in name.replace("-", "")
-    ):
+    first, _, rest = noun.partition(" ")
+    if not noun or noun.split()[-1].lower() in name.lower().split():
         return name
+    if name.lower().endswith(first.lower()):  # "billing e-mail" becomes "billing e-mail address"
+        return f"{name} {rest}".strip()
     return f"{name} ({noun})"
 
 
@@ -165,7 +178,8 @@ def _without(name: str, dropped: set[str]) -> str:
 
 def _keys(facts: Facts) -> str:
     if facts.references:
-        table = ".".join(facts.references[0].split(".")[:-1]) or facts.references[0]
+        target = parts(facts.references[0])
+        table = ".".join(target[:-1] or target)
         return f"Foreign key to {table}." if table.isprintable() and len(table) <= 60 else "Foreign key."
     if facts.primary_key:
         return "Primary key." if facts.key_width == 1 else f"One of {facts.key_width} columns of the primary key."
@@ -187,7 +201,7 @@ def _filling(found: Statistics | None, facts: Facts) -> str:
         return "Holds the same value in every row so far."
     if facts.detected is SemanticType.ENUM and not facts.enum_values and found.distinct:
         return f"{found.distinct} different values occur."
-    return "Optional, but always filled so far." if facts.nullable else ""
+    return ""
 
 
 def _confidence(facts: Facts, meaning: SemanticType) -> float:

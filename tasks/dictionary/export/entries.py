@@ -4,9 +4,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import TypeAlias
 
 from core.model import JobState, ResultRow
 from tasks.dictionary.facts import Facts
+from tasks.dictionary.keys import parts
+
+TableKey: TypeAlias = tuple[str, str]
+"""Schema and table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +28,7 @@ class Entry:
     error: str = ""
 
     @property
-    def table(self) -> tuple[str, str]:
+    def table(self) -> TableKey:
         return self.facts.container, self.facts.table
 
 
@@ -39,21 +44,35 @@ def entries(rows: Iterable[ResultRow]) -> list[Entry]:
     return [entry for _, entry in best.values()]
 
 
-def by_table(found: Sequence[Entry]) -> Iterator[tuple[tuple[str, str], list[Entry]]]:
+def by_table(found: Sequence[Entry]) -> Iterator[tuple[TableKey, list[Entry]]]:
     """The entries table by table, in order of first appearance."""
     order = {table: number for number, table in enumerate(dict.fromkeys(entry.table for entry in found))}
     for table, group in groupby(sorted(found, key=lambda entry: order[entry.table]), key=lambda entry: entry.table):
         yield table, list(group)
 
 
+def labels(tables: Iterable[TableKey]) -> dict[TableKey, str]:
+    """How tables are called: with their schema only where there are several."""
+    found = list(tables)
+    several = len({schema for schema, _ in found}) > 1
+    return {(schema, name): f"{schema}.{name}" if several and schema else name for schema, name in found}
+
+
+def target(reference: str, table: TableKey) -> TableKey:
+    """The table that a column of ``table`` refers to."""
+    found = parts(reference)
+    names = found[:-1] if len(found) > 1 else found
+    return (names[-2] if len(names) > 1 else table[0], names[-1])
+
+
 def coverage(found: Sequence[Entry]) -> str:
     """What share is described, and by whom, in one line."""
     by = Counter(entry.source for entry in found)
     described = len(found) - by["none"]
-    parts = [f"{by[source]} by {who}" for source, who in _WHO if by[source]]
+    told = [f"{by[source]} by {who}" for source, who in _WHO if by[source]]
     tables = len({entry.table for entry in found})
     share = int(100 * described / len(found)) if found else 0
-    return f"{tables} tables, {len(found)} fields, {described} described ({share} %): {', '.join(parts) or 'none'}"
+    return f"{tables} tables, {len(found)} fields, {described} described ({share} %): {', '.join(told) or 'none'}"
 
 
 _WHO = (("human", "people"), ("model", "model"), ("rule", "rule"))
