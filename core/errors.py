@@ -6,6 +6,7 @@ LlmsweepError
 │   ├── LedgerUnavailable         PostgreSQL away, read-only or full
 │   ├── GateUnavailable           broker/gate server away: nothing may be sent (fail closed)
 │   └── CacheUnavailable          cache server away: go on without it
+├── LedgerRefused             PostgreSQL cannot hold this value, today or ever; only its own job fails
 ├── LeaseLost                 another worker has taken the chunk; drop it, its rows are fenced
 └── ProviderError             a call did not bring a usable answer
     ├── ProviderRefused           the provider answered with an HTTP error status
@@ -43,6 +44,10 @@ class Unavailable(LlmsweepError):
 
 class LedgerUnavailable(Unavailable):
     """PostgreSQL is away, read-only or full."""
+
+
+class LedgerRefused(LlmsweepError):
+    """PostgreSQL cannot hold this value, today or ever."""
 
 
 class GateUnavailable(Unavailable):

@@ -4,11 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import psycopg2.errors
 import sqlalchemy
 
 from core.model import CallRecord, JobResult, Lease, Outcome, VectorRecord
-from db.engine import Cursor, transaction
+from db.engine import AlreadyThere, Cursor, transaction
 from db.rows import (
     CALL_COLUMNS,
     VECTOR_COLUMNS,
@@ -79,11 +78,11 @@ class _Made:
 
 
 def commit(engine: sqlalchemy.Engine, outcomes: Sequence[Outcome]) -> None:
-    """All rows of all outcomes, or none. Doing it twice changes nothing. Raises LedgerUnavailable."""
+    """All rows of all outcomes, or none. Doing it twice changes nothing. Raises LedgerUnavailable, LedgerRefused."""
     try:
         with transaction(engine) as cursor:
             _write(cursor, outcomes, all_new=True)
-    except psycopg2.errors.UniqueViolation:
+    except AlreadyThere:
         # A call id is a row already: an earlier commit whose acknowledgement was lost, or a call that
         # was booked as unknown while this process stood still. The slower way tells new from old.
         with transaction(engine) as cursor:

@@ -56,7 +56,8 @@ def pause(engine: sqlalchemy.Engine, name: str) -> SweepState:
         found = _find(cursor, name)
         _refuse(name, found, {SweepState.DONE, SweepState.CANCELLED}, "pause")
         if found.state is SweepState.RUNNING:
-            _set_state(cursor, found.sweep_id, SweepState.PAUSED, "paused by hand")
+            # No reason: a reason means that the sweep was parked and needs a person.
+            _set_state(cursor, found.sweep_id, SweepState.PAUSED, "")
             return SweepState.PAUSED
         return found.state
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg2
+import psycopg2.errorcodes
 import psycopg2.extensions
 import sqlalchemy
 import sqlalchemy.exc
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 
-from core.errors import InputError, LedgerUnavailable, LlmsweepError
+from core.errors import InputError, LedgerRefused, LedgerUnavailable, LlmsweepError
 
 Cursor = psycopg2.extensions.cursor
 
@@ -22,6 +23,14 @@ OLDEST_SERVER = 14
 
 _CONNECT_S = 10
 _DRIVERS = {"postgresql", "postgres"}
+
+
+class AlreadyThere(LedgerRefused):
+    """A unique key is taken. ``key`` is PostgreSQL's word for which."""
+
+    def __init__(self, message: str, *, key: str) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +46,9 @@ ROLES = {
     "reader": Patience(statement_s=300, lock_s=10),  # exports and reports
     "producer": Patience(statement_s=0, lock_s=0),  # waits for another producer of the same name, migrates
 }
+
+# The value itself: out of range, too large, already there.
+_REFUSED_CLASSES = {"22", "23", "54"}
 
 # Away for now: connection lost, shutdown, too many connections, disk full, read-only, starting, timeouts, deadlock.
 _AWAY_CLASSES = {"08", "53", "58"}
@@ -133,7 +145,7 @@ def transaction(engine: sqlalchemy.Engine) -> Iterator[Cursor]:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Foreign errors become LedgerUnavailable or InputError; those that only a fault of ours can cause pass."""
+    """Foreign errors become LedgerUnavailable, LedgerRefused or InputError; faults in our own SQL pass as they are."""
     try:
         yield
     except sqlalchemy.exc.TimeoutError as exc:
@@ -159,6 +171,10 @@ def _ours(exc: psycopg2.Error) -> LlmsweepError | None:
         return InputError(f"PostgreSQL: {words}", hint=_HINTS[code])
     if code[:2] in _AWAY_CLASSES or code in _AWAY_CODES:
         return LedgerUnavailable(words)
+    if code == psycopg2.errorcodes.UNIQUE_VIOLATION:
+        return AlreadyThere(words, key=exc.diag.message_detail or "")
+    if code[:2] in _REFUSED_CLASSES:
+        return LedgerRefused(words)
     # No SQLSTATE: the connection broke or never was.
     lost = not code and isinstance(exc, psycopg2.OperationalError | psycopg2.InterfaceError)
     return LedgerUnavailable(words) if lost or type(exc) is psycopg2.DatabaseError else None

@@ -8,7 +8,7 @@ import sqlalchemy
 from core.model import ChunkRef, Lease, SweepState
 from core.ports import Pulse
 from db.engine import transaction
-from db.rows import int_array
+from db.rows import clean, int_array
 from db.specs import NOTIFY, Plan, load_plan
 
 _TAKE = """
@@ -100,5 +100,5 @@ class LeaseBook:
         with transaction(self.engine) as cursor:
             cursor.execute(
                 "UPDATE sweeps SET state = %s, reason = %s WHERE id = %s AND state = 'running'",
-                (state.value, reason, sweep_id),
+                (state.value, clean(reason), sweep_id),
             )

@@ -8,6 +8,7 @@ from typing import ParamSpec, TypeVar
 
 import sqlalchemy
 
+from core.errors import InputError, LedgerUnavailable
 from core.model import Answer, ChunkRef, Job, Lease, Modality, Outcome, SweepState
 from core.ports import Pulse
 from db import answers
@@ -86,7 +87,11 @@ class PostgresLedger:
 
     async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         call = asyncio.get_running_loop().run_in_executor(self._threads, lambda: function(*args, **kwargs))
-        return await call
+        try:
+            return await call
+        except InputError as exc:
+            # The address was good when the process started: a changed password or a dropped right is an outage.
+            raise LedgerUnavailable(exc.message) from exc
 
 
 def _jobs(engine: sqlalchemy.Engine, lease: Lease) -> list[Job]:

@@ -18,7 +18,7 @@ from db.tally import TALLY_COLUMNS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderProgress:
-    """One provider's part of a sweep. ``queue``: chunks that are waiting or have a message out."""
+    """One provider's part of a sweep. ``queue``: chunks whose message is out."""
 
     calls: int = 0
     failed: int = 0  # calls
@@ -80,9 +80,14 @@ _PROVIDERS = """
     SELECT provider, sum(calls)::bigint, sum(calls_failed)::bigint FROM sweep_tallies WHERE sweep_id = %s GROUP BY 1
 """
 
+# The queue's depth is bounded, whatever the sweep's size.
 _QUEUES = """
-    SELECT provider, count(*) FROM chunks
-    WHERE sweep_id = %s AND state <> 'finished' AND state IN ('waiting', 'queued') GROUP BY 1
+    SELECT p.name, (
+        SELECT count(*) FROM chunks c WHERE c.state = 'queued' AND c.provider = p.name AND c.sweep_id = %(sweep_id)s
+    ) FROM (
+        SELECT DISTINCT target ->> 'provider' AS name FROM sweeps, json_array_elements(spec_json -> 'targets') AS target
+        WHERE id = %(sweep_id)s
+    ) p
 """
 
 
@@ -118,7 +123,7 @@ def unknown_sweep(cursor: Cursor, name: str) -> InputError:
 def _providers(cursor: Cursor, sweep_id: int) -> dict[str, ProviderProgress]:
     cursor.execute(_PROVIDERS, (sweep_id,))
     counted = {provider: (calls, failed) for provider, calls, failed in cursor.fetchall()}
-    cursor.execute(_QUEUES, (sweep_id,))
+    cursor.execute(_QUEUES, {"sweep_id": sweep_id})
     queues = dict(cursor.fetchall())
     return {
         provider: ProviderProgress(

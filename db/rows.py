@@ -3,17 +3,24 @@
 import json
 import struct
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 import orjson
 
+from core.errors import LedgerRefused
 from core.model import CallRecord, Usage, Vector, VectorRecord
 from db.engine import Cursor
 
 NULL = b"\\N"
 NANO = 1_000_000_000
+LARGEST_VECTOR = 16_000
+"""pgvector's limit of dimensions."""
+
+_TOO_DEAR = 1e9  # numeric(18, 9) ends here; NaN and infinity compare false
+_MOST_TOKENS = 2**31 - 1
 
 CALL_COLUMNS = (
     "id, provider, model, modality, status, fingerprint, request_json, response_json, error_json,"
@@ -67,9 +74,14 @@ def text_field(value: str) -> bytes:
     return escaped.replace(b"\t", b"\\t").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
 
 
+def clean(value: str) -> str:
+    """Text without what PostgreSQL's ``text`` cannot hold: NUL is dropped, lone surrogates become ``?``."""
+    return value.replace("\0", "").encode("utf-8", "replace").decode()
+
+
 def nano(usd: float | None) -> int | None:
-    """USD as whole nano-dollars: sums of them are exact."""
-    return None if usd is None else round(usd * NANO)
+    """USD as whole nano-dollars: sums of them are exact. None for what is no price."""
+    return round(usd * NANO) if usd is not None and 0 <= usd < _TOO_DEAR else None
 
 
 def usd(nanos: int) -> float:
@@ -77,12 +89,27 @@ def usd(nanos: int) -> float:
     return nanos / NANO
 
 
-def usage_json(usage: Usage) -> bytes:
+def bounded(usage: Usage) -> Usage:
+    """Counts that fit the columns, whatever a provider claims."""
+    if min(usage.prompt, usage.completion, usage.cached, usage.reasoning) >= 0 and usage.total <= _MOST_TOKENS:
+        return usage
+    names = ("prompt", "completion", "cached", "reasoning")
+    return replace(usage, **{name: min(max(getattr(usage, name), 0), _MOST_TOKENS // 2) for name in names})
+
+
+def usage_json(claimed: Usage) -> bytes:
     """What ``tokens_json`` holds."""
-    return (
-        f'{{"prompt":{usage.prompt},"completion":{usage.completion},"cached":{usage.cached}'
-        f',"reasoning":{usage.reasoning},"total":{usage.total}}}'
-    ).encode()
+    usage = bounded(claimed)
+    counts = {
+        "prompt": usage.prompt,
+        "completion": usage.completion,
+        "cached": usage.cached,
+        "reasoning": usage.reasoning,
+        "total": usage.total,
+    }
+    if usage.cache_write:
+        counts["cache_write"] = usage.cache_write
+    return json_field(counts | {"tier": usage.tier} if usage.tier else counts)
 
 
 def call_line(call: CallRecord) -> bytes:
@@ -154,6 +181,8 @@ def _vector_tuple(record: VectorRecord) -> bytes:
     fingerprint, model = record.fingerprint.encode(), record.model.encode()
     metadata = dump_json(record.metadata)
     size = len(vector)
+    if not 0 < size <= LARGEST_VECTOR or not np.isfinite(vector).all():
+        raise LedgerRefused(f"an embedding of {size} dimensions, or with values that are no numbers, cannot be kept")
     return b"".join(
         (
             struct.pack("!hiqii", 8, 8, record.call_id, 4, record.position),

@@ -55,7 +55,12 @@ def plan(spec: SweepSpec, *, sweep_id: int, group_id: int, jobs_total: int) -> P
         kind=spec.kind,
         variants=tuple(spec.variants()),
         options=spec.options,
-        policy={"cache": spec.cache, "on_open": spec.on_open, "on_reject": spec.on_reject, "repair_turns": spec.repair_turns},
+        policy={
+            "cache": spec.cache,
+            "on_open": spec.on_open,
+            "on_reject": spec.on_reject,
+            "repair_turns": spec.repair_turns,
+        },
         chunk_size=spec.chunk_size,
         jobs_total=jobs_total,
     )

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import psycopg2.errors
 import sqlalchemy
 
 from core.errors import InputError
 from core.model import JobDraft, SweepState
 from core.sweep import SweepSpec
-from db.engine import Cursor, connect, transaction
+from db.engine import AlreadyThere, Cursor, connect, transaction
 from db.rows import copy, dump_json, json_field, line, text_field
 from db.specs import NOTIFY
 
@@ -87,7 +86,7 @@ def _submit(
                 (writer.jobs, dump_json(found).decode(), sweep_id),
             )
             cursor.execute("SELECT pg_notify(%s, '')", (NOTIFY,))
-    except psycopg2.errors.UniqueViolation as exc:
+    except AlreadyThere as exc:
         raise InputError(
             f"the source has two jobs with the key {_twice(exc)}", hint="keys are unique in a sweep"
         ) from exc
@@ -205,11 +204,10 @@ def _first_problem(problems: Sequence[SourceProblem]) -> str:
     return f"{problems[0].where}: {problems[0].what}" if problems else "nothing in it matches what the kind looks for"
 
 
-def _twice(exc: psycopg2.errors.UniqueViolation) -> str:
-    detail = exc.diag.message_detail or ""
-    _, _, rest = detail.partition(")=(")
+def _twice(exc: AlreadyThere) -> str:
+    _, _, rest = exc.key.partition(")=(")
     key = rest.partition(", ")[2].rpartition(")")[0]
-    return repr(key) if key else detail
+    return repr(key) if key else exc.key
 
 
 def _one(cursor: Cursor) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 
 from core.model import CallRecord, CallStatus, JobResult, JobState, Outcome, Usage
-from db.rows import nano
+from db.rows import bounded, nano
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class Tally:
         self.calls += 1
         self.calls_failed += call.status is CallStatus.FAILED
         self.calls_unknown += call.status is CallStatus.UNKNOWN
-        usage = call.usage or Usage()
+        usage = bounded(call.usage or Usage())
         self.prompt_tokens += usage.prompt
         self.completion_tokens += usage.completion
         self.cached_tokens += usage.cached
@@ -93,7 +93,7 @@ def shares(outcome: Outcome) -> Iterator[tuple[JobResult, Share]]:
 
 
 def _split(calls: Sequence[CallRecord], count: int) -> list[Share]:
-    usages = [call.usage or Usage() for call in calls]
+    usages = [bounded(call.usage or Usage()) for call in calls]
     costs = [nano(call.cost_usd) for call in calls]
     known = [cost for cost in costs if cost is not None]
     price = sum(known) if len(known) == len(costs) else None
