@@ -30,7 +30,7 @@ local function provider(name, era, limits, now)
   p.told = limits[name] or { 0, 0, 0 }
   recover(p, now)
   for i, d in ipairs(p.d) do
-    d.burst = BURST[i]
+    d.burst, d.full = BURST[i], FULL[i]
     d.ease = p.ease
     set_limit(d, p.told[i], now)
     -- State was lost: tickets that nobody remembers may still go for as long as they are booked ahead.

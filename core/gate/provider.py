@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 
 from core.gate.breaker import Breaker
-from core.gate.schedule import BURST, Dimension
+from core.gate.schedule import BURST, FULL, Dimension
 
 DAY = 86400.0
 
@@ -25,6 +25,10 @@ class Intended:
         return f"{self.admitted:.6f} {self.slot} {self.tokens} {self.worst} {self.est} {self.ask}"
 
 
+def _new_dimensions() -> tuple[Dimension, ...]:
+    return tuple(Dimension(burst=burst, full=full) for burst, full in zip(BURST, FULL, strict=True))
+
+
 @dataclass(slots=True)
 class ProviderState:
     """All that the gate knows of one provider."""
@@ -32,7 +36,7 @@ class ProviderState:
     name: str
     breaker: Breaker
     eased: float
-    dimensions: tuple[Dimension, ...] = field(default_factory=lambda: tuple(Dimension(burst=b) for b in BURST))
+    dimensions: tuple[Dimension, ...] = field(default_factory=_new_dimensions)
     models: dict[str, list[float]] = field(default_factory=dict)
     intents: dict[int, Intended] = field(default_factory=dict)
     told: list[int] = field(default_factory=lambda: [0, 0, 0])

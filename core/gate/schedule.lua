@@ -10,10 +10,11 @@
 --
 -- A second's count `n` serves the sliding minute, which is checked as well.
 local SLOTS = 72       -- seconds kept: a minute, what is booked ahead, and some
-local HORIZON = 2      -- seconds that are booked ahead; who would wait longer, books nothing
+local HORIZON = 1.2    -- seconds that are booked ahead; who would wait longer, books nothing
 local JITTER = 0.35    -- seconds by which a call may be late or early on its way
 local FREE = 1e6       -- h of a second without bookings
-local BURST = { 0.2, 0.3 }  -- seconds of quota that may be caught up, by dimension
+local BURST = { 0.2, 0.4 }    -- seconds of quota that may be caught up, by dimension
+local FULL = { 1, 0.993 }     -- of the limit, in any minute: tokens in flight may turn out to be more
 
 local function new_dimension()
   local d = { tat = 0, head = -1e9, since = 0, limit = 0, hint = 0, hint_at = 0, cap = 0, cap_until = 0, n = {}, h = {} }
@@ -67,7 +68,7 @@ local function earliest(d, cost, now)
   if d.limit == 0 then return now end
   local slack = 1 - JITTER - cost / allowed(d, now)
   local t = math.max(now, d.tat - math.max(0, math.min(d.burst, slack)))
-  local over = used(d, t, d.since) + cost - d.limit
+  local over = used(d, t, d.since) + cost - d.limit * d.full
   if over > 0 then t = t + seconds(d, over, now) end
   return t
 end

@@ -4,10 +4,11 @@ import math
 from dataclasses import dataclass, field
 
 SLOTS = 72
-HORIZON = 2.0
+HORIZON = 1.2
 JITTER = 0.35
 FREE = 1e6
-BURST = (0.2, 0.3)
+BURST = (0.2, 0.4)
+FULL = (1.0, 0.993)
 
 
 @dataclass(slots=True)
@@ -15,6 +16,7 @@ class Dimension:
     """A virtual queue in seconds of quota. Rates are units a second, limits units a minute (0: none)."""
 
     burst: float
+    full: float = 1.0
     tat: float = 0.0
     head: int = -(10**9)
     since: int = 0
@@ -49,7 +51,7 @@ class Dimension:
             return now
         slack = 1 - JITTER - cost / self._allowed(now)
         t = max(now, self.tat - max(0.0, min(self.burst, slack)))
-        over = self.used(t, self.since) + cost - self.limit
+        over = self.used(t, self.since) + cost - self.limit * self.full
         return t + self.seconds(over, now) if over > 0 else t
 
     def book(self, cost: float, t: float, now: float) -> None:
