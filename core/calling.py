@@ -52,12 +52,13 @@ _ID_BLOCK = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
-    """A provider as this process uses it. ``scope_limit`` bounds this process's concurrent calls."""
+    """A provider as this process uses it."""
 
     provider: Provider
     policy: RetryPolicy
-    slots: asyncio.Semaphore
+    slots: asyncio.Semaphore  # this process's concurrent calls
     cache_ttl_s: float
+    scope: str  # "" for the provider itself, else whose server answers in its place: its answers are its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +135,10 @@ class Caller:
         self._owner = owner
         self._estimator = Estimator()
         self._ids: list[int] = []
+
+    def scope(self, provider: str) -> str:
+        """What keeps answers of a server of one's own apart from the provider's."""
+        return self._channels(provider).scope
 
     async def call(self, parcel: Parcel, hold: Hold) -> CallOutcome:
         """Sends a parcel until it is answered or the policy ends it. Failed attempts are committed on the way."""

@@ -92,7 +92,8 @@ class _Run:
         # A retried job must not get the answer that was refused; with the cache off, answers stay inside the sweep.
         sweep = "" if self._lease.policy.get("cache", True) else f"sweep {self._lease.ref.sweep_id}"
         again = f"round {job.round}" if job.round else ""
-        return " ".join(part for part in (sweep, again) if part)
+        server = self._engine.caller.scope(self._lease.variant.provider)
+        return " ".join(part for part in (server, sweep, again) if part)
 
     # -- look up and claim
 

@@ -183,6 +183,15 @@ def _bad_setting(exc: ValidationError, prefix: str) -> InputError:
     return InputError(f"setting {name}: {first['msg']}", hint="see .env.example")
 
 
+def cache_scope(name: str, loaded: ProviderSettings) -> str:
+    """ "" for the provider itself; the host where another server answers: its `gpt-4o` is not OpenAI's.
+
+    Without the port: a local server that comes back on another one is the same.
+    """
+    official = not loaded.base_url or loaded.base_url == BASE_URLS[name]
+    return "" if official else urlsplit(loaded.base_url).hostname or ""
+
+
 def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """This process's environment with some names set anew, for the processes that it starts."""
     return {**os.environ, **extra}  # noqa: TID251 - the only place that reads the environment

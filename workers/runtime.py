@@ -25,7 +25,7 @@ from core.pricing import Meter
 from core.providers import create
 from core.recorder import Recorder
 from core.retry import RetryPolicy
-from core.settings import PREFIXES, RULES, ProviderSettings, Settings
+from core.settings import PREFIXES, RULES, ProviderSettings, Settings, cache_scope
 from db.ledger import PostgresLedger
 from tasks import registry
 
@@ -132,6 +132,7 @@ class Runtime:
                 policy=RetryPolicy.of(settings),
                 slots=asyncio.Semaphore(settings.max_concurrent_requests),
                 cache_ttl_s=settings.cache_ttl,
+                scope="" if name == RULES else cache_scope(name, settings),
             )
         return self._channels[name]
 

@@ -5,6 +5,7 @@ The query's call passes the gate and is recorded like any other: it is paid once
 
 import os
 import signal
+from dataclasses import replace
 
 from core.calling import Called, NotCalled, Parcel
 from core.errors import InputError
@@ -38,7 +39,8 @@ def search(settings: Settings, text: str, *, sweep: str | None, k: int) -> list[
             raise InputError("the text to search for is empty")
         runtime = Runtime(settings, [variant.provider], fatal=lambda _: os.kill(os.getpid(), signal.SIGTERM))
         try:
-            vector = runtime.call(_vector(runtime, plan, request))
+            scope = runtime.engine.caller.scope(variant.provider)
+            vector = runtime.call(_vector(runtime, plan, replace(request, salt=scope)))
         finally:
             runtime.close()
         return similarity.search(engine, vector, model=variant.model, k=k, sweep=sweep, kind=_KIND)
