@@ -184,7 +184,7 @@ def _bad_setting(exc: ValidationError, prefix: str) -> InputError:
 
 
 def cache_scope(name: str, loaded: ProviderSettings) -> str:
-    """ "" for the provider itself; the host where another server answers: its `gpt-4o` is not OpenAI's.
+    """Empty for the provider itself; the host where another server answers: its `gpt-4o` is not OpenAI's.
 
     Without the port: a local server that comes back on another one is the same.
     """

@@ -48,6 +48,15 @@ def echo(request: ChatRequest) -> str:
     return f"re: {request.messages[-1].content}"
 
 
+def unless(fails: Callable[[ChatRequest], bool], error: ProviderError) -> Script:
+    """Echoes, but for requests that fail."""
+
+    def answer(request: ChatRequest) -> str | ProviderError:
+        return error if fails(request) else echo(request)
+
+    return answer
+
+
 @dataclass
 class ScriptedProvider:
     """A provider that does what the test says, and counts what it was asked."""

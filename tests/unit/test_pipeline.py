@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 
@@ -6,7 +7,7 @@ from core.errors import MalformedAnswer, ProviderError, ProviderTimeout
 from core.model import CallStatus, ChatRequest, ChunkRef, JobState, SweepState
 from core.pipeline import run_chunk
 from core.ports import Limits
-from tests.world import ToyKind, World, echo, refused
+from tests.world import ToyKind, World, refused, unless
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ async def test_a_sweep_may_ask_for_the_rule_based_answer_instead_of_a_failure(wo
 
 
 async def test_a_refused_request_fails_its_job_at_once_and_the_others_go_on(world: World) -> None:
-    world.provider.script = lambda request: refused(400) if request.messages[0].content == "b" else echo(request)
+    world.provider.script = unless(lambda request: request.messages[0].content == "b", refused(400))
     sweep = world.submit("a", "b", "c")
 
     await world.run(sweep)
@@ -129,7 +130,7 @@ async def test_a_refused_request_fails_its_job_at_once_and_the_others_go_on(worl
 
 @pytest.mark.parametrize("error", [refused(500), ProviderTimeout("timeout"), MalformedAnswer("html")])
 async def test_a_passing_fault_is_tried_again_and_every_try_is_a_row(world: World, error: ProviderError) -> None:
-    answers = iter([error, "fine"])
+    answers: Iterator[str | ProviderError] = iter([error, "fine"])
     world.provider.script = lambda _: next(answers)
     sweep = world.submit("a")
 
@@ -141,7 +142,9 @@ async def test_a_passing_fault_is_tried_again_and_every_try_is_a_row(world: Worl
 
 
 async def test_a_429_is_no_failure_and_waits_as_long_as_it_was_told(world: World) -> None:
-    answers = iter([refused(429, retry_after=7.0)] * 5 + ["fine"])  # more than MAX_RETRY_ATTEMPTS
+    answers: Iterator[str | ProviderError] = iter(
+        [*[refused(429, retry_after=7.0)] * 5, "fine"]
+    )  # more than MAX_RETRY_ATTEMPTS
     world.provider.script = lambda _: next(answers)
     sweep = world.submit("a")
     began = world.clock.time()
@@ -179,11 +182,7 @@ async def test_an_open_breaker_means_the_rule_based_answer(world: World) -> None
 
 async def test_with_on_open_wait_the_jobs_wait_until_the_provider_is_back(world: World) -> None:
     began = world.clock.time()
-
-    def down_for_90_s(request: ChatRequest) -> str | ProviderError:
-        return refused(503) if world.clock.time() < began + 90 else echo(request)
-
-    world.provider.script = down_for_90_s
+    world.provider.script = unless(lambda _: world.clock.time() < began + 90, refused(503))
     sweep = world.submit(*"abcd", on_open="wait")
 
     await world.run(sweep)
