@@ -45,13 +45,13 @@ class Section:
 
 def sections(lines: Iterator[Line], size: Size) -> Iterator[Section]:
     """Cuts before headings and, by a checksum of the line, before some paragraphs; never holds more than 16 chunks."""
-    unit = size.chunk * _CHARS_PER_TOKEN
+    unit = size.chunk * _CHARS_PER_TOKEN  # what a chunk is about long
     held: list[Line] = []
     length = 0
     after_blank = False
     for line in lines:
-        full = length >= unit * _LONGEST_SECTION
-        if full or (length >= unit and not line.blank and _begins(line, after_blank)):
+        begins = length >= unit // 2 if line.heading else length >= unit and after_blank and _is_chosen(line)
+        if held and (begins or length >= unit * _LONGEST_SECTION):
             yield _section(held)
             held, length = [], 0
         held.append(line)
@@ -61,10 +61,8 @@ def sections(lines: Iterator[Line], size: Size) -> Iterator[Section]:
         yield _section(held)
 
 
-def _begins(line: Line, after_blank: bool) -> bool:  # noqa: FBT001  one caller
-    if line.heading:
-        return True
-    return after_blank and zlib.crc32(line.text.strip().encode()) % _ONE_IN == 0
+def _is_chosen(line: Line) -> bool:
+    return not line.blank and zlib.crc32(line.text.strip().encode()) % _ONE_IN == 0
 
 
 def _section(lines: list[Line]) -> Section:
@@ -93,7 +91,8 @@ def _spans(text: str, size: int) -> list[tuple[int, int]]:
     # Not memoised: semchunk keeps its memo of a whole corpus for ever.
     chunked = chunk(text, size, _counter(size), memoize=False, offsets=True)
     spans = cast("tuple[list[str], list[tuple[int, int]]]", chunked)[1]
-    return [(start, end) for start, end in spans if not text[start:end].isspace()]
+    trimmed = ((start, start + len(text[start:end].rstrip())) for start, end in spans)
+    return [(start, end) for start, end in trimmed if start < end]
 
 
 def _lead(before: str, overlap: int) -> int:

@@ -34,7 +34,7 @@ def write_npy(rows: Iterator[ResultRow], out: Path) -> str:
             raise InputError("there are no vectors to export", hint="sweep status tells what is done")
         for pair in files.values():
             pair.close()
-    told = [pair.publish(_path(out, space, alone=len(files) == 1)) for space, pair in files.items()]
+        told = [pair.publish(_path(out, space, alone=len(files) == 1)) for space, pair in files.items()]
     without = f"; {skipped} jobs without a vector" if skipped else ""
     return f"{', '.join(told)}{without}"
 
