@@ -2,6 +2,8 @@
 
 import ast
 
+from tasks.docstring.phrases import listed
+
 _LIMIT = 60  # characters of code that a sentence still carries
 
 _WORDS: dict[type[ast.cmpop], tuple[str, str]] = {
@@ -46,7 +48,7 @@ def _truth(test: ast.expr, *, holds: bool) -> str:
     if not text:
         return ""
     if isinstance(test, ast.Name | ast.Attribute):
-        return f"`{text}` is {'set' if holds else 'empty or false'}"
+        return f"`{text}` is {'set' if holds else 'not set'}"
     return f"`{text}` is {'true' if holds else 'false'}"
 
 
@@ -55,7 +57,7 @@ def _joined(test: ast.BoolOp, *, holds: bool) -> str:
     if len(parts) > 3 or not all(parts):
         return ""
     both = isinstance(test.op, ast.And) == holds
-    return (" and " if both else " or ").join(parts)
+    return listed(parts, "and" if both else "or")
 
 
 def _compared(test: ast.Compare, *, holds: bool) -> str:
@@ -76,7 +78,7 @@ def _called(name: str, args: list[ast.expr], *, holds: bool) -> str:
         return f"`{texts[0]}` {verb} callable"
     if name == "isinstance" and len(texts) == 2:
         types = [code(t) for t in args[1].elts] if isinstance(args[1], ast.Tuple) else [texts[1]]
-        return f"`{texts[0]}` {verb} an instance of " + " or ".join(f"`{t}`" for t in types)
+        return f"`{texts[0]}` {verb} an instance of {listed([f'`{t}`' for t in types], 'or')}"
     if name == "hasattr" and len(texts) == 2:
         return f"`{texts[0]}` {'has' if holds else 'does not have'} the attribute {texts[1]}"
     return ""

@@ -7,6 +7,7 @@ from tasks.docstring.conditions import code
 from tasks.docstring.definitions import Definition, Function, Node, dotted, last
 from tasks.docstring.facts import Facts, Owner, Param, ParamKind, Thing
 from tasks.docstring.raises import raised
+from tasks.docstring.uses import uses
 
 PROPERTIES = frozenset({"property", "cached_property", "abstractproperty", "hybrid_property"})
 _DATA_BASES = frozenset({"NamedTuple", "TypedDict", "BaseModel"})
@@ -39,7 +40,7 @@ def facts_of(definition: Definition, module: ast.Module, docs: dict[str, str], *
         **common,
         thing=_thing(definition, node),
         is_async=isinstance(node, ast.AsyncFunctionDef),
-        params=_params(definition, node),
+        params=_params(definition, node, body),
         returns=None if node.returns is None else code(node.returns, _CODE) or None,
         values=_distinct(values),
         has_return=any(not _is_none(value) for value in values),
@@ -62,12 +63,13 @@ def _thing(definition: Definition, node: Function) -> Thing:
     return "property" if is_property(node) else "method"
 
 
-def _params(definition: Definition, node: Function) -> list[Param]:
+def _params(definition: Definition, node: Function, body: list[ast.AST]) -> list[Param]:
     found = list(_signature(node.args))
     static = any(last(dotted(d)) == "staticmethod" for d in node.decorator_list) and node.name != "__new__"
     if definition.owner is not None and not static and found and found[0].kind in {"positional", "positional_only"}:
         found = found[1:]
-    return found
+    told = uses(body, {param.name for param in found})
+    return [param.model_copy(update={"use": told.get(param.name, "")}) for param in found]
 
 
 def _signature(args: ast.arguments) -> Iterator[Param]:

@@ -21,6 +21,7 @@ class Param(_Value):
     kind: ParamKind
     annotation: str | None = None
     default: str | None = None
+    use: str = ""  # what the function does with it: "kept as `self.x`"
 
     @property
     def shown(self) -> str:
@@ -33,6 +34,7 @@ class Raised(_Value):
 
     type: str
     when: str = ""
+    message: str = ""  # the literal that it is raised with, quoted
 
 
 class Owner(_Value):

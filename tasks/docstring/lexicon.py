@@ -9,7 +9,8 @@ def _words(text: str) -> frozenset[str]:
 
 
 VERBS = _words("""
-    abort accept acquire activate adapt add adjust advance allocate allow analyze annotate append apply approve
+    observe prepend tick subtask hijack haunt die autodiscover reap purge maybe poll ack nack
+        abort accept acquire activate adapt add adjust advance allocate allow analyze annotate append apply approve
     archive ask assert assign attach authenticate authorize await back backup begin bind block bootstrap
     broadcast build bump calculate call cancel capture cast change check choose clean cleanup clear clone close
     collapse collect combine commit compare compile complete compose compress compute concat configure confirm
@@ -66,6 +67,7 @@ SPELLED: Mapping[str, str] = MappingProxyType(
 
 NOUNS: Mapping[str, str] = MappingProxyType(
     {
+        "abs": "absolute",
         "args": "arguments",
         "arg": "argument",
         "attr": "attribute",
@@ -186,8 +188,10 @@ NOUNS: Mapping[str, str] = MappingProxyType(
 PREDICATES = _words("is has can should needs supports allows contains was are does will")
 """First words that make a name a question."""
 
-PREPOSITIONS = _words("by for from in into of on to with as at over per via without until after before if and or when")
-BARE = _words("as if and or when")
+PREPOSITIONS = _words(
+    "about by for from in into of on to with as at over per via without until after before if and or when"
+)
+BARE = _words("about as if and or when")
 """Those that no article follows."""
 
 YES_NO = _words("is has can should enable disable use allow no with without include skip force")
@@ -198,3 +202,12 @@ FUNCTIONS = _words("fn func fun callback cb hook handler")
 
 ENGLISH = _words("the a of to is are and or if with from for that this it be as not by when returns return was has its")
 """Words that no longer English text does without."""
+
+DOING = _words(
+    "abort add apply autoscale cancel create delete get grow kill list login logout purge remove restart retry revoke "
+    "send shrink shutdown start stop terminate update"
+)
+"""First or last words of a class that make it something that does this (``TaskRevoke``)."""
+
+HANDLERS = _words("handler callback hook listener receiver cb")
+"""Last words of a function that something else calls."""

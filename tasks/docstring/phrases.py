@@ -8,13 +8,16 @@ _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 
 
 def split(name: str) -> list[str]:
-    """The lower-case words of a snake_case or CamelCase name."""
-    return [word.lower() for word in _WORD.findall(name)]
+    """The words of a snake_case or CamelCase name, in lower case but for acronyms."""
+    return [
+        word if len(word) > 1 and word.isupper() and not name.isupper() else word.lower()
+        for word in _WORD.findall(name)
+    ]
 
 
 def said(words: list[str]) -> str:
     """Words as prose, abbreviations spelled out."""
-    return " ".join(NOUNS.get(word, word) for word in words)
+    return " ".join(NOUNS.get(word.lower(), word) for word in words)
 
 
 def noun(name: str) -> str:
@@ -56,3 +59,25 @@ def is_verb(word: str) -> bool:
 def sentence(text: str) -> str:
     """Capital first, full stop last."""
     return (text[:1].upper() + text[1:]).rstrip(".") + "."
+
+
+def plural(text: str) -> str:
+    """A noun's plural, by the rule."""
+    if is_plural(text):
+        return text
+    return text[:-1] + "ies" if text.endswith("y") and text[-2:-1] not in "aeiou" else text + "s"
+
+
+def third_person(word: str) -> str:
+    """The form after "it": ``apply`` -> "applies"."""
+    first, _, rest = verb(word).partition(" ")
+    if first.endswith("y") and first[-2:-1] not in "aeiou":
+        first = first[:-1] + "ies"
+    else:
+        first += "es" if first.endswith(("s", "sh", "ch", "x", "z", "o")) else "s"
+    return f"{first} {rest}".rstrip()
+
+
+def listed(items: list[str], word: str = "and") -> str:
+    """One phrase: "a, b and c"."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {word} {items[-1]}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from tasks.docstring.conditions import words
 from tasks.docstring.definitions import Function, Node, dotted, last
 from tasks.docstring.facts import Raised
+from tasks.docstring.phrases import listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,23 +22,32 @@ class _Place:
 
 
 def raised(function: Function) -> list[Raised]:
-    """In the order of the code, one entry a type; the first condition that can be said counts."""
-    found: dict[str, str] = {}
-    for type_, when in _walk(function):
-        found[type_] = found.get(type_) or when
-    return [Raised(type=type_, when=when) for type_, when in found.items()]
+    """In the order of the code, one entry a type; the first condition, or else message, that can be said counts."""
+    found: dict[str, Raised] = {}
+    for one in _walk(function):
+        known = found.get(one.type, one)
+        found[one.type] = Raised(type=one.type, when=known.when or one.when, message=known.message or one.message)
+    return list(found.values())
 
 
-def _walk(function: Function) -> Iterator[tuple[str, str]]:
+def _walk(function: Function) -> Iterator[Raised]:
     # An explicit stack: an elif chain nests as deep as it is long.
     start = _Place(names=_assigned(function))
     stack: list[tuple[ast.stmt, _Place]] = [(s, start) for s in reversed(function.body)]
     while stack:
         statement, place = stack.pop()
         if isinstance(statement, ast.Raise):
-            yield from ((t, place.when) for t in _types(statement.exc, place) if not _is_caught(t, place.caught))
+            types = [t for t in _types(statement.exc, place) if not _is_caught(t, place.caught)]
+            yield from (Raised(type=t, when=place.when, message=_message(statement.exc)) for t in types)
         elif not isinstance(statement, Node):
             stack.extend(reversed(list(_inside(statement, place))))
+
+
+def _message(exc: ast.expr | None) -> str:
+    args = exc.args if isinstance(exc, ast.Call) else []
+    told = args[0].value if args and isinstance(args[0], ast.Constant) else None
+    plain = isinstance(told, str) and 3 < len(told) <= 60 and told.isprintable() and not set(told) & set('`\\"{}%_')
+    return f'"{told}"' if plain else ""
 
 
 def _inside(statement: ast.stmt, place: _Place) -> Iterator[tuple[ast.stmt, _Place]]:
@@ -64,8 +74,8 @@ def _inside_try(statement: ast.Try | ast.TryStar, place: _Place) -> Iterator[tup
     yield from ((s, replace(place, caught=caught)) for s in statement.body)
     for handler, types in handlers:
         names = dict(place.names) | ({handler.name: types} if handler.name else {})
-        said = " or ".join(f"`{t}`" for t in types)
-        inner = replace(place, handled=types, names=names, when=f"{said} is caught" if said else place.when)
+        said = listed([f"`{t}`" for t in types], "or") if types else ""
+        inner = replace(place, handled=types, names=names, when=f"{said} occurs inside" if said else place.when)
         yield from ((s, inner) for s in handler.body)
     yield from ((s, place) for s in [*statement.orelse, *statement.finalbody])
 

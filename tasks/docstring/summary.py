@@ -5,8 +5,8 @@ from types import MappingProxyType
 
 from tasks.docstring.definitions import last
 from tasks.docstring.facts import Facts
-from tasks.docstring.lexicon import BARE, PREDICATES, PREPOSITIONS
-from tasks.docstring.phrases import a, is_plural, is_verb, noun, said, sentence, split, the, verb
+from tasks.docstring.lexicon import BARE, DOING, HANDLERS, PREDICATES, PREPOSITIONS
+from tasks.docstring.phrases import a, is_plural, is_verb, noun, said, sentence, split, the, third_person, verb
 from tasks.docstring.sayings import DUNDER, OPERATORS, WHOLE
 
 _ENUMS = frozenset({"Enum", "IntEnum", "StrEnum", "Flag", "IntFlag"})
@@ -61,7 +61,8 @@ def _function(facts: Facts) -> str:
 
 
 def _predicate(words: list[str], facts: Facts) -> str:
-    return f"tell whether {_owner(facts)} {words[0]} {said(words[1:])}"
+    subject = _first_param(facts) if facts.params else _owner(facts)
+    return f"tell whether {subject} {words[0]} {said(words[1:])}"
 
 
 def _conversion(words: list[str], _: Facts) -> str:
@@ -73,7 +74,7 @@ def _creation(words: list[str], _: Facts) -> str:
 
 
 def _event(words: list[str], _: Facts) -> str:
-    return f"handle {the(said(words[1:]))} event"
+    return f"handle {the(said(words[1:]))}" + ("" if words[-1] == "event" else " event")
 
 
 def _time(words: list[str], _: Facts) -> str:
@@ -129,7 +130,10 @@ def _thing(words: list[str], facts: Facts) -> str:
     text = the(said(words))
     if facts.is_generator:
         return f"yield {text}" if is_plural(text) else f"yield {text} items"
-    if facts.has_return or (facts.returns or "None") != "None":
+    if words[1:] and words[-1] in HANDLERS:
+        return f"handle {the(said(words[:-1]))}"
+    promised = (facts.returns or "None") != "None" or any(r.type == "NotImplementedError" for r in facts.raises)
+    if facts.has_return or promised:
         return f"return {text}"
     return f"handle {text}"
 
@@ -146,13 +150,17 @@ def _class(facts: Facts) -> str:
     ending = _CLASS_ENDINGS.get(words[-1]) if words[1:] else None
     if ending is not None:
         return sentence(ending(said(words[:-1])))
+    if words[1:] and (words[0] in DOING or words[-1] in DOING):
+        done, rest = (words[0], words[1:]) if words[0] in DOING else (words[-1], words[:-1])
+        return sentence(f"{third_person(done)} {the(said(rest)) if is_plural(said(rest)) else a(said(rest))}")
     bases = [base for base in facts.bases if last(base) not in _PLAIN_BASES and "[" not in base]
     if any(last(base) in _ENUMS for base in bases):
         return sentence(the(it) if is_plural(it) else f"the kinds of {it}")
     if any(param.kind == "field" for param in facts.params):
         return sentence(f"data of {a(it)}")
-    text = sentence(f"{a(it)}, built on `{bases[0]}`" if bases else a(it))
-    return text if len(text) <= _LIMIT else sentence(a(it))
+    one = it if is_plural(it) else a(it)
+    text = sentence(f"{one}, built on `{bases[0]}`" if bases else one)
+    return text if len(text) <= _LIMIT else sentence(one)
 
 
 _CLASS_ENDINGS: Mapping[str, Callable[[str], str]] = MappingProxyType(
