@@ -8,6 +8,7 @@ import sqlalchemy
 
 from core.model import CallRecord, JobResult, Lease, Outcome, VectorRecord
 from db.engine import AlreadyThere, Cursor, transaction
+from db.late import Late, renumber
 from db.rows import (
     CALL_COLUMNS,
     VECTOR_COLUMNS,
@@ -113,7 +114,10 @@ def add_tallies(cursor: Cursor, tallies: Mapping[TallyKey, Tally]) -> None:
         cursor.execute(_ADD_TALLY, (key.sweep_id, key.owner, key.provider, key.model, *values, tally.progress))
 
 
-def _write(cursor: Cursor, outcomes: Sequence[Outcome], *, all_new: bool) -> None:
+def _write(cursor: Cursor, given: Sequence[Outcome], *, all_new: bool) -> None:
+    fast = all_new and not any(outcome.adopted for outcome in given)
+    late = Late(outcomes=given) if fast else renumber(cursor, given)
+    outcomes = late.outcomes
     made = {call.id: _Made(call=call, lease=outcome.lease) for outcome in outcomes for call in outcome.calls}
     adopted = {
         call.id: _Made(call=call, lease=outcome.lease)
@@ -121,12 +125,14 @@ def _write(cursor: Cursor, outcomes: Sequence[Outcome], *, all_new: bool) -> Non
         for call in outcome.adopted
         if call.id not in made
     }
-    fresh = _write_calls(cursor, made, adopted, all_new=all_new)
+    doubtful = {call_id: item for call_id, item in adopted.items() if call_id not in late.present}
+    fresh = _write_calls(cursor, made, doubtful, all_new=all_new)
     _write_vectors(cursor, [vector for outcome in outcomes for vector in outcome.vectors])
     add_members(cursor, _members(outcomes, fresh))
     tallies: Tallies = defaultdict(Tally)
     for item in fresh.values():
         tallies[_tally_key(item.lease, item.call.provider, item.call.model)].add_call(item.call)
+        tallies[_tally_key(item.lease, item.call.provider, item.call.model)].add(late.taken_back.get(item.call.id))
     for lease, job in _write_jobs(cursor, outcomes):
         tallies[_tally_key(lease, lease.variant.provider, lease.variant.model)].add_job(job)
     add_tallies(cursor, tallies)
@@ -135,18 +141,14 @@ def _write(cursor: Cursor, outcomes: Sequence[Outcome], *, all_new: bool) -> Non
 def _write_calls(
     cursor: Cursor, made: Mapping[int, _Made], adopted: Mapping[int, _Made], *, all_new: bool
 ) -> dict[int, _Made]:
-    fresh: dict[int, _Made] = {}
-    doubtful = dict(adopted)
-    if all_new:
-        if made:
-            copy(cursor, "raw_calls", CALL_COLUMNS, (call_line(item.call) for item in made.values()))
-        fresh.update(made)
-    else:
-        doubtful.update(made)
-    if doubtful:
-        new = insert_calls(cursor, (item.call for item in doubtful.values()))
-        fresh.update({call_id: item for call_id, item in doubtful.items() if call_id in new})
-    return fresh
+    sure, doubtful = (made, adopted) if all_new else ({}, {**made, **adopted})
+    if sure:
+        copy(cursor, "raw_calls", CALL_COLUMNS, (call_line(item.call) for item in sure.values()))
+    if not doubtful:
+        return dict(sure)
+    # Two workers may adopt the same call at the same instant: PostgreSQL says whose row it is.
+    new = insert_calls(cursor, (item.call for item in doubtful.values()))
+    return {**sure, **{call_id: item for call_id, item in doubtful.items() if call_id in new}}
 
 
 def _write_vectors(cursor: Cursor, vectors: Sequence[VectorRecord]) -> None:

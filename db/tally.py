@@ -37,6 +37,12 @@ class Tally:
     cost_max_nano: int = 0
     cost_unknown: int = 0  # calls whose price nobody knows, not even as an upper bound
 
+    def add(self, other: "Tally | None") -> None:
+        """Adds all counts of another one."""
+        if other is not None:
+            for name in TALLY_COLUMNS:
+                setattr(self, name, getattr(self, name) + getattr(other, name))
+
     def add_call(self, call: CallRecord) -> None:
         """Counts a call that has just become a row."""
         self.calls += 1
