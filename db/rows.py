@@ -109,7 +109,7 @@ def usage_json(claimed: Usage) -> bytes:
     }
     if usage.cache_write:
         counts["cache_write"] = usage.cache_write
-    return json_field(counts | {"tier": usage.tier} if usage.tier else counts)
+    return json_field(counts | {"tier": clean(usage.tier)} if usage.tier else counts)
 
 
 def call_line(call: CallRecord) -> bytes:
