@@ -80,5 +80,6 @@ def _called(name: str, args: list[ast.expr], *, holds: bool) -> str:
         types = [code(t) for t in args[1].elts] if isinstance(args[1], ast.Tuple) else [texts[1]]
         return f"`{texts[0]}` {verb} an instance of {listed([f'`{t}`' for t in types], 'or')}"
     if name == "hasattr" and len(texts) == 2:
-        return f"`{texts[0]}` {'has' if holds else 'does not have'} the attribute {texts[1]}"
+        attribute = texts[1] if texts[1].startswith("'") else f"`{texts[1]}`"
+        return f"`{texts[0]}` {'has' if holds else 'does not have'} the attribute {attribute}"
     return ""

@@ -10,6 +10,8 @@ def literal(text: str, indent: str, line_length: int, newline: str) -> str:
     columns = len(indent.expandtabs(4)) + len(prefix) + 2 * len(_QUOTES)
     if len(lines) == 1 and columns + len(body) <= line_length:
         return f"{prefix}{_QUOTES}{_closed(body, prefix)}{_QUOTES}"
+    if len(lines) == 1:
+        lines = ["", *lines]  # text and closing quotes alone would leave the indentation in the docstring
     indented = [lines[0], *(indent + line if line else "" for line in lines[1:]), indent]
     return prefix + _QUOTES + newline.join(indented) + _QUOTES
 

@@ -13,6 +13,7 @@ _TRUTH = frozenset({"True", "False"})
 _NAMELESS = frozenset(
     {"self", "cls", "True", "False", "result", "results", "ret", "res", "rv", "value", "val", "out", "_"}
 )
+_UNTOLD = frozenset({"None", "Any", "object", "Optional"})  # annotations
 _LITERALS: dict[type[ast.expr], str] = {
     ast.List: "a list",
     ast.ListComp: "a list",

@@ -46,7 +46,9 @@ def _walk(function: Function) -> Iterator[Raised]:
 def _message(exc: ast.expr | None) -> str:
     args = exc.args if isinstance(exc, ast.Call) else []
     told = args[0].value if args and isinstance(args[0], ast.Constant) else None
-    plain = isinstance(told, str) and 3 < len(told) <= 60 and told.isprintable() and not set(told) & set('`\\"{}%_')
+    if not isinstance(told, str):
+        return ""
+    plain = 3 < len(told) <= 60 and told.isprintable() and not set(told) & set('`\\"{}%_')
     return f'"{told}"' if plain else ""
 
 
