@@ -73,7 +73,12 @@ def _sentence(_facts: Facts, found: DictionaryAnswer) -> str:
         return "description: plain sentences on one line, no markup"
     if text[-1:] not in {".", "!", "?", "。"}:
         return "description: end the sentence with a full stop"
-    return "description: begin with a capital letter" if text[:1].islower() else ""
+    return "description: begin with a capital letter" if _is_small(text) else ""
+
+
+def _is_small(word: str) -> bool:
+    # Some letters are lower case and have no capital.
+    return word[:1] != word[:1].upper()
 
 
 def _substance(facts: Facts, found: DictionaryAnswer) -> str:
@@ -90,7 +95,7 @@ def _business_name(_facts: Facts, found: DictionaryAnswer) -> str:
     parts = name.split()
     if not parts or len(parts) > 6 or len(name) > _NAME or name != " ".join(parts):
         return "business_name: one to six words, at most 60 characters"
-    if "_" in name or any(part[:1].islower() for n, part in enumerate(parts) if part not in SMALL or n == 0):
+    if "_" in name or any(_is_small(part) for n, part in enumerate(parts) if part not in SMALL or n == 0):
         return "business_name: Title Case words without underscores"
     return ""
 

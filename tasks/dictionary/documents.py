@@ -37,7 +37,9 @@ def table(path: Path, name: str, *, encoding: str, policy: Policy) -> FieldTable
         return Problem(where=str(path), what=f"not {exc.encoding} text (byte {exc.start}): give its encoding")
     except json.JSONDecodeError as exc:
         return Problem(where=f"{path}:{exc.lineno}", what=f"not JSON: {exc.msg}")
-    except (OSError, LookupError, ValueError, RecursionError) as exc:
+    except RecursionError:
+        return Problem(where=str(path), what="nested too deeply")
+    except (OSError, LookupError, ValueError) as exc:
         return Problem(where=str(path), what=str(exc))
 
 

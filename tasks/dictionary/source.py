@@ -93,18 +93,29 @@ def _database(
 def _files(
     paths: Iterable[str], source: DictionarySource, options: DictionaryOptions, policy: Policy
 ) -> Iterator[FieldTable | Problem]:
-    named = _named(_expand(paths))
-    for name, path in named:
-        if not matches(source.tables, [name]):
-            continue
+    for name, path in _named(_expand(paths)):
         if _is_sqlite(path):
-            yield from _database(f"sqlite:///{path.absolute()}", source, options, policy)
-        elif path.suffix.lower() in _TABLES:
-            yield tabular.table(path, name, encoding=options.encoding, policy=policy)
-        elif path.suffix.lower() in _DOCUMENTS:
-            yield documents.table(path, name, encoding=options.encoding, policy=policy)
-        else:
-            yield Problem(where=str(path), what="not a JSON, JSON lines, CSV, TSV or SQLite file")
+            yield from _sqlite(path, source, options, policy)
+        elif matches(source.tables, [name]):
+            yield _file(path, name, options, policy)
+
+
+def _sqlite(
+    path: Path, source: DictionarySource, options: DictionaryOptions, policy: Policy
+) -> Iterator[FieldTable | Problem]:
+    try:
+        yield from _database(f"sqlite:///{path.absolute()}", source, options, policy)
+    except InputError as exc:  # one file of several
+        yield Problem(where=str(path), what=exc.message)
+
+
+def _file(path: Path, name: str, options: DictionaryOptions, policy: Policy) -> FieldTable | Problem:
+    suffix = path.suffix.lower()
+    if suffix in _TABLES:
+        return tabular.table(path, name, encoding=options.encoding, policy=policy)
+    if suffix in _DOCUMENTS:
+        return documents.table(path, name, encoding=options.encoding, policy=policy)
+    return Problem(where=str(path), what="not a JSON, JSON lines, CSV, TSV or SQLite file")
 
 
 def matches(patterns: Iterable[str], names: Iterable[str]) -> bool:

@@ -111,8 +111,9 @@ def _by_meaning(name: str, of: str, meaning: SemanticType) -> str:
     if meaning in {SemanticType.IDENTIFIER, SemanticType.UUID, SemanticType.CODE}:
         return f"{_noun(name, meaning)} by which the {of} is identified or looked up"
     how = _AS.get(meaning, "")
-    # "Status of the status" would say nothing.
-    joint = "kept for each" if set(of.split()) <= set(name.split()) else "of the"
+    # "Status of the status" would say nothing, and "A of the b" is no sentence.
+    terse = set(of.split()) <= set(name.split()) or len(name) + len(of) < 6
+    joint = "kept for each" if terse else "of the"
     return f"{_noun(name, meaning)} {joint} {of}{', ' + how if how else ''}"
 
 
