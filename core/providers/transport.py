@@ -90,20 +90,22 @@ class Transport:
     async def post(self, url: URL, payload: Mapping[str, Any], *, cap: int) -> Received:
         """Sends one call. ``cap``: the most bytes of body that are read. Raises ProviderError."""
         sent = _encode(payload)
+        no_http = ""
         started = self._clock.monotonic()
         try:
             async with self._session().post(url, data=sent, allow_redirects=False) as response:
                 good = 200 <= response.status < 300
-                raw = await _read(response, cap if good else _ERROR_CAP)
+                raw = await (_read(response, cap) if good else _read_error(response))
         except TimeoutError as exc:
             raise ProviderTimeout(self._late(exc), latency_ms=self._since(started)) from exc
         except aiohttp.ClientResponseError as exc:
-            # Without its cause: that one's repr shows the request's headers, and so the key.
-            raise MalformedAnswer(f"not HTTP: {self._clean(exc.message)}", latency_ms=self._since(started)) from None
+            no_http = exc.message or type(exc).__name__
         except (aiohttp.ClientError, OSError) as exc:
             message = f"connection failed: {self._clean(str(exc) or type(exc).__name__)}"
             raise ProviderUnreachable(message, latency_ms=self._since(started)) from exc
         latency_ms = self._since(started)
+        if no_http:  # raised here, without its cause: that one's repr shows the request's headers, and so the key
+            raise MalformedAnswer(f"not HTTP: {self._clean(no_http)}", latency_ms=latency_ms)
         if not good:
             body = self._clean(raw.decode("utf-8", errors="replace"))
             raise refusal(response.status, response.headers, body, now=self._clock.time(), latency_ms=latency_ms)
@@ -189,6 +191,14 @@ def _json_object(raw: bytes) -> dict[str, Any] | str:
     if not isinstance(body, dict):
         return "the answer is not a JSON object"
     return "the answer has status 200 and holds an error" if body.get("error") else body
+
+
+async def _read_error(response: aiohttp.ClientResponse) -> bytes:
+    """As much of an error's body as comes: the status and the headers say enough without it."""
+    try:
+        return await _read(response, _ERROR_CAP)
+    except (aiohttp.ClientError, OSError):  # TimeoutError is one
+        return b""
 
 
 async def _read(response: aiohttp.ClientResponse, cap: int) -> bytes:
