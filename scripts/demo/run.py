@@ -12,7 +12,7 @@ from core.sweep import SweepSpec, Target
 from scripts.cli.progress import follow
 from scripts.cli.render import stdout, talk, usd
 from scripts.demo.inputs import Inputs, gather
-from scripts.demo.stage import Stage, staged
+from scripts.demo.stage import Stage, check, staged
 from tasks import producer
 from tasks.results import export
 from workers.observer import SweepView, observing
@@ -42,7 +42,7 @@ def run(*, provider: str | None, src: str, db: str, docs: str) -> int:
         before = stage.calls()
         names = [_submit(stage, part, inputs) for part in parts]
         with observing(stage.settings) as observer:
-            views = follow(observer, names, check=stage.check)
+            views = follow(observer, names, check=lambda: check(stage.directory))
         asked = stage.calls() - before
         flower = stage.flower_is_up()
         places = [_export(stage, part, name, scratch) for part, name in zip(parts, names, strict=True)]

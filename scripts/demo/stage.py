@@ -36,12 +36,6 @@ class Stage:
     flower_login: str
     simulators: dict[str, str] = field(default_factory=dict)
 
-    def check(self) -> None:
-        """Raises InputError when a program keeps dying."""
-        for program in embedded.programs(self.directory):
-            if program.name.startswith("demo-") and program.restarts > 1:
-                raise InputError(f"{program.name} does not stay up", hint=f"see {program.log}")
-
     def calls(self) -> int:
         """How many requests the simulators have been asked for, by their own count."""
         return sum(
@@ -56,6 +50,13 @@ class Stage:
             return httpx.get(self.flower_url, auth=(user, password), timeout=2).status_code == httpx.codes.OK
         except httpx.HTTPError:
             return False
+
+
+def check(directory: Path) -> None:
+    """Raises InputError when one of the demo's programs keeps dying."""
+    for program in embedded.programs(directory):
+        if program.name.startswith("demo-") and program.restarts > 1:
+            raise InputError(f"{program.name} does not stay up", hint=f"see {program.log}")
 
 
 @contextmanager
@@ -136,11 +137,11 @@ def _simulators(directory: Path, names: list[str]) -> dict[str, str]:
                 grace_s=2,
             ),
         )
-    return {provider: f"http://127.0.0.1:{_port(path)}/v1" for provider, path in files.items()}
+    return {provider: f"http://127.0.0.1:{_port(directory, path)}/v1" for provider, path in files.items()}
 
 
 def _simulated(simulators: dict[str, str]) -> dict[str, str]:
-    environment = {}
+    environment: dict[str, str] = {}
     for provider, url in simulators.items():
         prefix = SIMULATED[provider]
         environment |= {
@@ -152,14 +153,15 @@ def _simulated(simulators: dict[str, str]) -> dict[str, str]:
     return environment
 
 
-def _port(path: Path) -> int:
+def _port(directory: Path, path: Path) -> int:
     pause = threading.Event()
     for _ in range(round(_PATIENCE_S / 0.05)):
         text = path.read_text().strip() if path.exists() else ""
         if text:
             return int(text)
+        check(directory)
         pause.wait(0.05)
-    raise InputError("the simulator does not start", hint="see .sweep/log/demo-simulator-*.log")
+    raise InputError("the simulator does not start", hint=f"see {directory / 'log'}")
 
 
 def _free_port() -> int:

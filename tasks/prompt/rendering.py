@@ -9,7 +9,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from core import tokens
 from core.errors import InputError
 from core.model import JsonObject, Message
-from core.preprocess import collapse_whitespace, normalise_text, remove_pii
+from core.preprocess import clean_whitespace, normalise_text, remove_pii
 from tasks.prompt.spec import DEFAULT_TEMPLATE, PromptOptions
 
 ROLES = frozenset({"system", "developer", "user", "assistant"})
@@ -78,7 +78,7 @@ def _rendered(source: str, row: JsonObject) -> str:
 def _clean(text: str, options: PromptOptions, model: str) -> str:
     text = normalise_text(text)
     if options.whitespace:
-        text = collapse_whitespace(text)
+        text = clean_whitespace(text)
     if options.pii:
         text = remove_pii(text)
     if options.truncate_tokens is not None:  # last, so that the limit holds for what is sent
