@@ -52,13 +52,13 @@ local function admit(op, era, limits, now)
   local t, step = math.max(now, p.frozen), 0
   for i, d in ipairs(p.d) do
     t = math.max(t, earliest(d, costs[i], now))
-    if d.limit > 0 then step = math.max(step, seconds(d, costs[i], now)) end
+    if d.limit > 0 then step = math.max(step, seconds(d, costs[i])) end
   end
   local answer = queue(p, t, op[9], step, now)
   if answer then return answer end
 
   for i, d in ipairs(p.d) do
-    book(d, costs[i], t, now)
+    book(d, costs[i], t)
   end
   if probe then lease_probe(p.b, call_id, now) end
   local slot = math.floor(t)

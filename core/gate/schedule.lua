@@ -48,32 +48,32 @@ local function used(d, t, since)
   return sum
 end
 
--- Units a second that the provider allows.
-local function allowed(d, now)
-  local rate = d.limit / 60 * d.ease
-  if now < d.cap_until then rate = math.min(rate, d.cap) end
-  return rate
-end
-
 -- Seconds of quota that `cost` takes. A little less than all is used: 1 %, or 1.5 % where a second holds
 -- so few calls that one of them being late is felt.
-local function seconds(d, cost, now)
-  local rate = allowed(d, now)
-  local pace = 0.99
-  if rate < 2 * cost then pace = 0.985 end
-  return cost / (rate * pace)
+local function seconds(d, cost)
+  local rate = d.limit / 60 * d.ease
+  return cost / (rate * (rate < 2 * cost and 0.985 or 0.99))
+end
+
+-- The same from the instant `from`, slower as long as the cap holds that a header has put on the rate.
+local function lasts(d, cost, from)
+  local capped = d.cap_until - from
+  if capped <= 0 then return seconds(d, cost) end
+  local slow = cost / d.cap
+  if slow <= capped then return math.max(slow, seconds(d, cost)) end
+  return math.max(seconds(d, cost), capped + seconds(d, cost - capped * d.cap))
 end
 
 local function earliest(d, cost, now)
   if d.limit == 0 then return now end
-  local slack = 1 - JITTER - cost / allowed(d, now)
+  local slack = 1 - JITTER - cost / (d.limit / 60 * d.ease)
   local t = math.max(now, d.tat - math.max(0, math.min(d.burst, slack)))
   local over = used(d, t, d.since) + cost - d.limit * d.full
-  if over > 0 then t = t + seconds(d, over, now) end
+  if over > 0 then t = t + seconds(d, over) end
   return t
 end
 
-local function book(d, cost, t, now)
+local function book(d, cost, t)
   local second = math.floor(t)
   roll(d, second)
   local i = second % SLOTS + 1
@@ -85,15 +85,16 @@ local function book(d, cost, t, now)
   else
     d.h[i] = math.min(d.h[i], ahead)
   end
-  d.tat = math.max(d.tat, t) + seconds(d, cost, now)
+  local from = math.max(d.tat, t)
+  d.tat = from + lasts(d, cost, from)
 end
 
 -- `delta` more (or less) than booked in that second.
-local function correct(d, second, delta, now)
+local function correct(d, second, delta)
   if second <= d.head - SLOTS or second > d.head then return end
   d.n[second % SLOTS + 1] = d.n[second % SLOTS + 1] + delta
   if d.limit == 0 then return end
-  local x = delta >= 0 and seconds(d, delta, now) or -seconds(d, -delta, now)
+  local x = delta >= 0 and seconds(d, delta) or -seconds(d, -delta)
   for s = second + 1, d.head do
     local i = s % SLOTS + 1
     local h = d.h[i]

@@ -39,22 +39,30 @@ class Dimension:
             total += self.n[oldest % SLOTS] * (1 - (t - second))
         return total
 
-    def seconds(self, cost: float, now: float) -> float:
+    def seconds(self, cost: float) -> float:
         """Seconds of quota that a cost takes."""
-        rate = self._allowed(now)
-        pace = 0.985 if rate < 2 * cost else 0.99
-        return cost / (rate * pace)
+        rate = self.limit / 60 * self.ease
+        return cost / (rate * (0.985 if rate < 2 * cost else 0.99))
+
+    def _lasts(self, cost: float, start: float) -> float:
+        capped = self.cap_until - start
+        if capped <= 0:
+            return self.seconds(cost)
+        slow = cost / self.cap
+        if slow <= capped:
+            return max(slow, self.seconds(cost))
+        return max(self.seconds(cost), capped + self.seconds(cost - capped * self.cap))
 
     def earliest(self, cost: float, now: float) -> float:
         """When a call of this cost may go."""
         if self.limit == 0:
             return now
-        slack = 1 - JITTER - cost / self._allowed(now)
+        slack = 1 - JITTER - cost / (self.limit / 60 * self.ease)
         t = max(now, self.tat - max(0.0, min(self.burst, slack)))
         over = self.used(t, self.since) + cost - self.limit * self.full
-        return t + self.seconds(over, now) if over > 0 else t
+        return t + self.seconds(over) if over > 0 else t
 
-    def book(self, cost: float, t: float, now: float) -> None:
+    def book(self, cost: float, t: float) -> None:
         """Books a call that goes at t."""
         second = math.floor(t)
         self._roll(second)
@@ -64,16 +72,17 @@ class Dimension:
             return
         ahead = self.tat - t
         self.h[i] = self.h[i] + ahead if ahead < 0 and self.h[i] < 0 else min(self.h[i], ahead)
-        self.tat = max(self.tat, t) + self.seconds(cost, now)
+        start = max(self.tat, t)
+        self.tat = start + self._lasts(cost, start)
 
-    def correct(self, second: int, delta: float, now: float) -> None:
+    def correct(self, second: int, delta: float) -> None:
         """The real figure of what was booked in a second is more (or less) by delta."""
         if second <= self.head - SLOTS or second > self.head:
             return
         self.n[second % SLOTS] += delta
         if self.limit == 0:
             return
-        x = math.copysign(self.seconds(abs(delta), now), delta)
+        x = math.copysign(self.seconds(abs(delta)), delta)
         for s in range(second + 1, self.head + 1):
             h = self.h[s % SLOTS]
             if h < FREE:
@@ -107,10 +116,6 @@ class Dimension:
             self.cap_until = now + min(reset_s, 5)
         else:
             self.cap_until = 0.0
-
-    def _allowed(self, now: float) -> float:
-        rate = self.limit / 60 * self.ease
-        return min(rate, self.cap) if now < self.cap_until else rate
 
     def _roll(self, second: int) -> None:
         for s in range(max(self.head + 1, second - SLOTS + 1), second + 1):

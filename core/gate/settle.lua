@@ -9,13 +9,13 @@ local function take_intent(p, call_id)
   return { slot = tonumber(slot), tokens = tonumber(tokens), worst = tonumber(worst), est = tonumber(est) }
 end
 
-local function settle_tokens(p, op, intent, now)
+local function settle_tokens(p, op, intent)
   local sent, real = op[9], op[10]
   if not sent then
-    correct(p.d[1], intent.slot, -1, now)
-    correct(p.d[2], intent.slot, -intent.tokens, now)
+    correct(p.d[1], intent.slot, -1)
+    correct(p.d[2], intent.slot, -intent.tokens)
   elseif real >= 0 then
-    correct(p.d[2], intent.slot, real - intent.tokens, now)
+    correct(p.d[2], intent.slot, real - intent.tokens)
     if real > 0 then learn(p, op[4], intent.est, real) end
   end
 end
@@ -40,7 +40,7 @@ local function settle(op, era, limits, now)
   local p = provider(op[2], era, limits, now)
   local intent = take_intent(p, op[3])
   if intent then
-    settle_tokens(p, op, intent, now)
+    settle_tokens(p, op, intent)
     settle_money(op, intent.worst, intent.worst, era)
   elseif op[7] ~= era.born then
     settle_money(op, op[12], 0, era)  -- its intent was lost with the state

@@ -72,7 +72,7 @@ class Twin:
             d.ease = p.ease
             d.set_limit(told, now)
             if p.born != era.born and era.at > 0:
-                d.tat = max(d.tat, era.at + HORIZON)
+                d.tat = max(d.tat, era.at + HORIZON + d.burst)
         p.born = era.born
         return p
 
@@ -123,12 +123,12 @@ class Twin:
         costs = (1, tokens)
         booked = list(zip(p.dimensions, costs, strict=True))
         t = max(now, p.frozen, *(d.earliest(cost, now) for d, cost in booked))
-        step = max([0.0, *(d.seconds(cost, now) for d, cost in booked if d.limit > 0)])
+        step = max([0.0, *(d.seconds(cost) for d, cost in booked if d.limit > 0)])
         waiting = _queue(p, t, pos, step, now)
         if waiting is not None:
             return waiting
         for d, cost in booked:
-            d.book(cost, t, now)
+            d.book(cost, t)
         if probe:
             p.breaker.lease(call_id, now)
         slot = math.floor(t)
@@ -159,7 +159,7 @@ class Twin:
         if worst >= 0:
             self.budgets.spend(sweep, (cost if cost >= 0 else worst) if sent else 0, reserved, self._now_era)
         if intent is not None:
-            _settle_tokens(p, intent, model, real if sent else None, now)
+            _settle_tokens(p, intent, model, real if sent else None)
         p.breaker.tell(call_id, epoch, health, now)
         if intent is not None:
             _take_hints(p, hints, intent.slot, now)
@@ -181,13 +181,13 @@ def _queue(p: ProviderState, t: float, pos: float, step: float, now: float) -> l
     return ["wait", min(MAX_WAIT, max(0.02, pos - now - HORIZON / 2)), "quota", pos]
 
 
-def _settle_tokens(p: ProviderState, intent: Intended, model: str, real: int | None, now: float) -> None:
+def _settle_tokens(p: ProviderState, intent: Intended, model: str, real: int | None) -> None:
     requests, tokens = p.dimensions
     if real is None:
-        requests.correct(intent.slot, -1, now)
-        tokens.correct(intent.slot, -intent.tokens, now)
+        requests.correct(intent.slot, -1)
+        tokens.correct(intent.slot, -intent.tokens)
     elif real >= 0:
-        tokens.correct(intent.slot, real - intent.tokens, now)
+        tokens.correct(intent.slot, real - intent.tokens)
         if real > 0:
             p.learn(model, intent.est, real)
 
