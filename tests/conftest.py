@@ -8,8 +8,10 @@ import fcntl
 import os
 import shutil
 import tempfile
+import threading
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +126,19 @@ def _logical_database(url: str) -> Iterator[str]:
         client.flushdb()
         yield own
         client.flushdb()
+
+
+@pytest.fixture
+def eventually() -> Callable[..., None]:
+    """Waits for a condition, however slow the machine is today; fails when it never comes true."""
+
+    def wait(condition: Callable[[], object], *, within: float = 30.0) -> None:
+        deadline = time.monotonic() + within
+        while not condition():
+            assert time.monotonic() < deadline, "the condition did not come true"
+            threading.Event().wait(0.02)
+
+    return wait
 
 
 @pytest.fixture

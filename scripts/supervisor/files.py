@@ -55,15 +55,17 @@ class Layout:
 def prepare(layout: Layout) -> None:
     """Makes the directory, private and ignored by git. Raises StartFailed when it cannot hold a database."""
     try:
-        layout.log("x").parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not layout.root.exists():
+            layout.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (layout.root / ".gitignore").write_text("*\n", encoding="ascii")
         owner = layout.root.stat().st_uid
         if owner != os.geteuid():
             raise StartFailed(
                 f"the data directory {layout.root} belongs to another user (uid {owner})",
                 hint="run as that user, or set SWEEP_DIR to a directory of your own",
             )
-        layout.root.chmod(0o700)
-        (layout.root / ".gitignore").write_text("*\n", encoding="ascii")
+        layout.log("supervisor").parent.mkdir(mode=0o700, exist_ok=True)
+        layout.start_lock.touch(mode=0o600)
     except OSError as exc:
         raise unusable(layout, exc) from exc
     _check_space(layout)

@@ -68,10 +68,10 @@ class Postgres:
         """Whether the server says so itself: line 8 of its pid file."""
         del port
         try:
-            lines = (self.layout.postgres / "postmaster.pid").read_text(encoding="ascii").splitlines()
+            lines = (self.layout.postgres / "postmaster.pid").read_bytes().splitlines()
         except FileNotFoundError:
             return False
-        return len(lines) >= 8 and lines[0] == str(child.pid) and lines[7].strip() == "ready"
+        return len(lines) >= 8 and int(lines[0]) == child.pid and lines[7].strip() == b"ready"
 
     async def complete(self, port: int) -> None:
         """Makes the database and its vector extension."""

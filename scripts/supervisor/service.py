@@ -1,7 +1,6 @@
-"""The supervisor process: ``python -m scripts.supervisor.service DIRECTORY READY_FD``.
+"""What the supervisor does for commands: starts servers and programs, keeps them running, stops them in order.
 
-It holds the directory's lock, starts servers and programs when a command asks for them, keeps them running, and stops
-them in order. It listens on loopback, one JSON line a request, and answers only those who know the token.
+It listens on loopback, one JSON line a request, and answers only those who know the token.
 """
 
 import asyncio
@@ -11,20 +10,16 @@ import logging
 import os
 import secrets
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from core.clock import SystemClock
 from scripts.supervisor.boot import boot, load_identity, server
-from scripts.supervisor.files import Layout, holders, read_json, try_lock, unusable, write_json
-from scripts.supervisor.owners import Owners
+from scripts.supervisor.files import Layout, unusable, write_json
+from scripts.supervisor.lifelines import when_gone
 from scripts.supervisor.process import Child, Command, Keeper
 from scripts.supervisor.values import Program, ProgramStatus, Role, Servers, StartFailed, program_from_json, to_json
 
-_LOCK_PATIENCE_S = 15.0
-_CLOCK = SystemClock()
 _LOG = logging.getLogger(__name__)
 
 
@@ -39,9 +34,12 @@ class Supervisor:
         self._programs: dict[str, Keeper] = {}
         self._one_at_a_time = asyncio.Lock()
         self._over = asyncio.Event()
-        self._owners = Owners(self._over.set)
+        self._owners: set[int] = set()
+        self._for_good = False
+        self._stops: set[asyncio.Task[None]] = set()
         self._operations: dict[str, Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]] = {
             "up": self._up,
+            "leave": self._leave,
             "down": self._down,
             "start": self._start,
             "stop": self._stop,
@@ -88,13 +86,19 @@ class Supervisor:
             failure = exc
         except OSError as exc:
             failure = unusable(self._layout, exc)
+        except Exception as exc:  # noqa: BLE001 - the edge of a request: the command must hear of it, the servers live on
+            _LOG.exception("request failed")
+            failure = StartFailed(
+                f"this is a defect of the supervisor: {type(exc).__name__}: {exc}",
+                hint=f"please report {self._layout.log('supervisor')}",
+            )
         if not self._servers and not self._programs:
             self.end()  # nothing ever ran: do not stay behind
         return {"error": failure.message, "hint": failure.hint}
 
     async def _up(self, request: dict[str, Any]) -> dict[str, Any]:
         """Starts the servers that are asked for and do not run yet, then the programs."""
-        self._owners.add(request.get("owner"))
+        self._own(request["owner"])
         roles = [Role(role) for role in request["roles"]]
         wanted = {Role(role): int(port) for role, port in request["ports"].items()}
         for role in self._servers.keys() & wanted.keys():
@@ -109,8 +113,25 @@ class Supervisor:
         )
         await self._take(missing, booted)
         for raw in request["programs"]:
-            await self._run_program(raw)
+            self._run_program(program_from_json(raw))
         return {"servers": to_json(self._addresses())}
+
+    def _own(self, pid: int | None) -> None:
+        """Lives at least as long as this process; None: until `down`."""
+        if pid is None:
+            self._for_good = True
+        elif pid not in self._owners:
+            self._owners.add(pid)
+            when_gone(pid, lambda: self._disown(pid))
+
+    def _disown(self, pid: int) -> None:
+        self._owners.discard(pid)
+        if not self._owners and not self._for_good:
+            self.end()
+
+    async def _leave(self, request: dict[str, Any]) -> dict[str, Any]:
+        self._disown(request["owner"])
+        return {"ending": self._over.is_set(), "ok": True}
 
     async def _take(self, roles: list[Role], booted: list[Child | BaseException]) -> None:
         """Keeps the servers when all have started, else none of them."""
@@ -133,11 +154,11 @@ class Supervisor:
     async def _down(self, _: dict[str, Any]) -> dict[str, Any]:
         await self._stop_all()
         self.end()
-        return {}
+        return {"ok": True}
 
     async def _start(self, request: dict[str, Any]) -> dict[str, Any]:
-        await self._run_program(request["program"])
-        return {}
+        self._run_program(program_from_json(request["program"]))
+        return {"ok": True}
 
     async def _stop(self, request: dict[str, Any]) -> dict[str, Any]:
         keeper = self._programs.pop(request["name"], None)
@@ -149,17 +170,26 @@ class Supervisor:
         programs = [to_json(_status(name, keeper)) for name, keeper in self._programs.items()]
         return {"servers": to_json(self._addresses()), "programs": programs}
 
-    async def _run_program(self, raw: dict[str, Any]) -> None:
+    def _run_program(self, program: Program) -> None:
         """Starts a program; one of the same name is left alone while it is kept, replaced once it has ended."""
-        program = program_from_json(raw)
         keeper = self._programs.get(program.name)
         if keeper is not None and keeper.state != "ended":
             return
-        self._programs[program.name] = Keeper(Child(_command(program, self._layout)))
+        keeper = Keeper(Child(_command(program, self._layout)))
+        self._programs[program.name] = keeper
+        if program.owner is not None:
+            when_gone(program.owner, lambda: self._stop_later(program.name, keeper))
+
+    def _stop_later(self, name: str, keeper: Keeper) -> None:
+        if self._programs.get(name) is keeper:
+            del self._programs[name]
+            task = asyncio.create_task(keeper.stop())
+            self._stops.add(task)
+            task.add_done_callback(self._stops.discard)
 
     async def _stop_all(self) -> None:
         """Programs first: they write to the servers until their end. The database last: it is the truth."""
-        await asyncio.gather(*(keeper.stop() for keeper in self._programs.values()))
+        await asyncio.gather(*self._stops, *(keeper.stop() for keeper in self._programs.values()))
         self._programs.clear()
         await asyncio.gather(*(self._servers[role].stop() for role in self._servers if role is not Role.DATABASE))
         if Role.DATABASE in self._servers:
@@ -189,45 +219,3 @@ def _status(name: str, keeper: Keeper) -> ProgramStatus:
         exit_code=keeper.exit_code,
         log=str(keeper.child.command.log),
     )
-
-
-async def _acquire(layout: Layout) -> TextIO | None:
-    """The directory's lock, once the servers of a killed supervisor have let go of it. None: another one lives."""
-    deadline = _CLOCK.monotonic() + _LOCK_PATIENCE_S
-    while (lock := try_lock(layout.lock)) is None:
-        busy = holders(layout.lock)
-        if read_json(layout.endpoint).get("pid") in busy:
-            return None
-        if _CLOCK.monotonic() > deadline:
-            # The kernel told them to end when their supervisor died; these did not listen.
-            for pid in busy:
-                os.kill(pid, signal.SIGKILL)
-        await _CLOCK.sleep(0.05)
-    return lock
-
-
-async def _serve(layout: Layout, ready_fd: int) -> None:
-    def ready() -> None:
-        os.write(ready_fd, b"1")
-        os.close(ready_fd)
-
-    lock = await _acquire(layout)
-    if lock is None:
-        ready()
-        return
-    supervisor = Supervisor(layout, lock)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, supervisor.end)
-    await supervisor.run(ready)
-
-
-def main() -> None:
-    """Detaches from the command that started it, and serves."""
-    if os.fork() != 0:
-        os._exit(0)  # the starter reaps this at once; the child belongs to init, whoever lives longer
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    asyncio.run(_serve(Layout(Path(sys.argv[1])), int(sys.argv[2])))
-
-
-if __name__ == "__main__":
-    main()

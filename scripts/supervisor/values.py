@@ -31,7 +31,8 @@ class Program:
     """A command that the supervisor keeps running; its output goes to ``log/NAME.log``.
 
     ``env`` comes on top of the environment of the command that hands the program over. Exit status 0 means that it
-    ended on purpose; after any other it is started again. ``grace_s``: how long it may take to stop.
+    ended on purpose; after any other it is started again. ``grace_s``: how long it may take to stop. ``owner``: the
+    pid of a process whose end ends the program too.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Program:
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: str = ""  # "": where the command that handed it over was started
     grace_s: float = 20.0
+    owner: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
