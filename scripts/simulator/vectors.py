@@ -19,7 +19,7 @@ _GRAMS = (3, 4, 5)
 _CACHED_LENGTH = 40  # longer words (of scripts without spaces, too) are not kept
 _CACHED_WORDS = 100_000
 _PAIR_WEIGHT = 0.5
-_GRAM_WEIGHT = 0.6  # all n-grams of a word together, beside the word's own 1.0
+_GRAM_WEIGHT = 1.0  # all n-grams of a word together weigh as much as the word itself
 _COMMON_WEIGHT = 0.25  # words of up to three letters are mostly grammar
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio, as in Fibonacci hashing
 
