@@ -13,7 +13,7 @@ from db.engine import Cursor, dial, transaction, translated
 
 _LOCK = 0x6C6C6D76  # any number that all processes agree on; db.schema has its neighbour
 _NEIGHBOURS = 16
-_CONSTRUCTION = 128  # twice pgvector's default: recall@10 stays above 0.99 without a slow search
+_CONSTRUCTION = 128  # twice pgvector's default, for recall
 _WAIT_S = 60
 _MEGABYTE = 1 << 20
 

@@ -11,6 +11,7 @@ from psycopg2.extras import execute_values
 
 from core.errors import InputError
 from core.model import VectorRecord
+from db import similarity
 from db.engine import connect, transaction
 from db.rows import VECTOR_COLUMNS, vector_stream
 from db.similarity import Hit, search
@@ -99,7 +100,7 @@ def world(database_url: str) -> Iterator[World]:
     engine.dispose()
 
 
-def _corpus(count: int, dimension: int = 64, *, seed: int = 7) -> Vectors:
+def _corpus(count: int, dimension: int = 32, *, seed: int = 7) -> Vectors:
     """Clustered as texts are: a topic, and noise around it."""
     chance = np.random.default_rng(seed)
     topics = chance.normal(size=(50, dimension))
@@ -121,9 +122,8 @@ def test_the_nearest_text_comes_first_with_its_key_sweep_and_score(world: World)
 
 
 def test_recall_at_10_of_the_index_is_at_least_99_percent_of_the_exact_search(world: World) -> None:
-    vectors = _corpus(3000)
-    world.sweep("docs", [f"text {i}" for i in range(3000)], vectors)
-    assert ensure_index(world.engine, model="small", dimension=64) is IndexState.BUILT
+    world.sweep("docs", [f"text {i}" for i in range(12_000)], _corpus(12_000))
+    assert ensure_index(world.engine, model="small", dimension=32) is IndexState.BUILT
 
     queries = _corpus(20, seed=8)
     near = [set(_keys(search(world.engine, query, model="small"))) for query in queries]
@@ -137,9 +137,9 @@ def test_a_filtered_search_is_complete_even_when_all_near_texts_belong_to_others
     query = np.zeros(16, dtype=np.float32)
     query[0] = 1
     chance = np.random.default_rng(1)
-    near = query + chance.normal(scale=0.01, size=(2000, 16)).astype(np.float32)
+    near = query + chance.normal(scale=0.01, size=(10_000, 16)).astype(np.float32)
     far = -query + chance.normal(scale=0.01, size=(30, 16)).astype(np.float32)
-    world.sweep("near", [f"near {i}" for i in range(2000)], near)
+    world.sweep("near", [f"near {i}" for i in range(10_000)], near)
     world.sweep("far", [f"far {i}" for i in range(30)] * repeats, np.tile(far, (repeats, 1)))
     ensure_index(world.engine, model="small", dimension=16)
 
@@ -193,6 +193,26 @@ def test_every_dimension_is_searchable_and_indexed_where_pgvector_can(
 
     assert ensure_index(world.engine, model="small", dimension=dimension) is state
     assert _keys(search(world.engine, vectors[3], model="small", k=1)) == ["docs/3"]
+
+
+@pytest.mark.parametrize("dimension", [3, 2001])
+def test_a_search_through_the_index_of_a_large_space_gives_the_same_answer(world: World, dimension: int) -> None:
+    vectors = _corpus(50, dimension)
+    world.sweep("docs", [str(i) for i in range(50)], vectors)
+    ensure_index(world.engine, model="small", dimension=dimension)
+    statement = similarity._statement(dimension, exact=False, filtered=False)
+    given = {"query": similarity._literal(vectors[7]), "model": "small", "k": 5}
+
+    with transaction(world.engine) as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {statement}", given)
+        plan = "".join(line for (line,) in cursor.fetchall())
+        cursor.execute(statement, given)
+        scores = [score for _, _, score in cursor.fetchall()]
+
+    assert index_name("small", dimension) in plan
+    exact = search(world.engine, vectors[7], model="small", k=5, exact=True)
+    assert scores == pytest.approx([hit.score for hit in exact], abs=1e-3)
 
 
 def test_an_index_is_built_once_and_serves_vectors_that_come_later(world: World) -> None:
