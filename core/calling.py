@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from core.errors import CacheUnavailable, GateUnavailable, ProviderError, ProviderRefused
+from core.errors import CacheUnavailable, GateUnavailable, LedgerUnavailable, ProviderError, ProviderRefused
 from core.estimate import Estimator
 from core.fingerprint import batch_fingerprint
 from core.heartbeat import Hold
@@ -43,6 +43,7 @@ from core.ports import (
 )
 from core.recorder import Recorder
 from core.retry import Fail, Park, Retry, RetryPolicy, classify
+from core.together import patiently
 
 log = logging.getLogger(__name__)
 
@@ -169,7 +170,10 @@ class Caller:
     # -- before
 
     async def _admitted(self, parcel: Parcel, hold: Hold) -> Ticket | NotCalled | Parked | Closed | Halted:
-        ask = await self._ask(parcel, hold)
+        try:
+            ask = await self._ask(parcel, hold)
+        except LedgerUnavailable:
+            return Halted()
         while hold.stop is None:
             await self._recorder.ready()
             try:
@@ -206,7 +210,7 @@ class Caller:
         worst = [self._meter.worst_case(request, self._meter.prompt_tokens(request)) for request in parcel.requests]
         prices = [usd for _, usd in worst]
         return Ask(
-            call_id=await self._next_id(),
+            call_id=await self._next_id(hold),
             provider=first.provider,
             model=first.model,
             sweep_id=hold.lease.ref.sweep_id,
@@ -218,9 +222,12 @@ class Caller:
             budget_usd=hold.lease.budget_usd,
         )
 
-    async def _next_id(self) -> int:
+    async def _next_id(self, hold: Hold) -> int:
         while not self._ids:
-            self._ids = list(await self._ledger.call_ids(_ID_BLOCK))[::-1]
+            fresh = await patiently(
+                self._clock, lambda: self._ledger.call_ids(_ID_BLOCK), lambda: hold.stop is not None
+            )
+            self._ids += list(fresh)[::-1]
         return self._ids.pop()
 
     # -- the call

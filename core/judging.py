@@ -1,5 +1,6 @@
 """The end of a chunk's story: answers become job states, and go to the recorder with the calls that paid for them."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,8 @@ from core.model import (
 )
 from core.ports import ChunkSummary, Kind
 from core.recorder import Recorder
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -55,7 +58,7 @@ class Judge:
         repairs: list[Item] = []
         reasons: list[str] = []
         for item, answer in pairs:
-            verdicts = [self._kind.accept(job, answer, self._lease.options) for job in item.jobs]
+            verdicts = [self._verdict(job, answer) for job in item.jobs]
             if isinstance(verdicts[0], Rejected):
                 reasons.append(verdicts[0].reason)
                 repaired = self._repair(item, answer, verdicts[0])
@@ -78,6 +81,18 @@ class Judge:
             )
         )
         return repairs
+
+    def _verdict(self, job: Job, answer: Answer) -> Verdict:
+        try:
+            return self._kind.accept(job, answer, self._lease.options)
+        except Exception as exc:  # the boundary of a job: an answer that upsets its judge is not taken
+            log.exception("an answer can't be judged", extra={"job": job.key})
+            return Rejected(reason=f"the answer can't be judged: {type(exc).__name__}")
+
+    async def unusable(self, job: Job, error: JsonObject) -> None:
+        """The job itself can't be turned into a request."""
+        result = JobResult(job_id=job.id, state=JobState.FAILED, error=error)
+        await self._record(Outcome(lease=self._lease, jobs=(result,)))
 
     async def fail(self, items: list[Item], error: JsonObject) -> None:
         """The provider gave no answer, and none is to be expected."""

@@ -3,11 +3,10 @@
 lease -> load -> render -> look all up -> claim the rest -> call -> judge -> record -> finish.
 """
 
-import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from core.calling import Called, Caller, Closed, Halted, NotCalled, Parcel, Parked
 from core.errors import CacheUnavailable
@@ -18,6 +17,9 @@ from core.model import Answer, CallRecord, ChatRequest, ChunkRef, Job, JsonObjec
 from core.packing import pack
 from core.ports import Cache, ChunkSummary, Clock, Follow, Kind, Lead, Leases, Ledger, Meter, SingleFlight
 from core.recorder import Recorder
+from core.together import patiently, together
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +58,7 @@ async def run_chunk(engine: Engine, ref: ChunkRef) -> ChunkSummary | None:
         run = _Run(engine, hold)
         try:
             jobs = await engine.ledger.jobs(lease)
-            await run.resolve(run.items(jobs))
+            await run.resolve(await run.items(jobs))
         finally:
             await run.release(tuple(hold.leads))
             if hold.stop is not Stop.LOST:
@@ -76,15 +78,18 @@ class _Run:
 
     # -- render
 
-    def items(self, jobs: Sequence[Job]) -> list[Item]:
-        """Renders the jobs' requests; equal ones become one item."""
+    async def items(self, jobs: Sequence[Job]) -> list[Item]:
+        """Renders the jobs' requests; equal ones become one item. A job that can't be rendered fails alone."""
         by_print: dict[str, Item] = {}
         for job in jobs:
-            request = self._kind.request(job, self._lease.variant, self._lease.options)
-            salt = self._salt(job)
-            if salt:
-                request = replace(request, salt=salt)
-            print_ = fingerprint(request)
+            try:
+                request = self._kind.request(job, self._lease.variant, self._lease.options)
+                request = replace(request, salt=self._salt(job))
+                print_ = fingerprint(request)
+            except Exception as exc:  # the boundary of a job: whatever its input does, the others go on
+                log.exception("a job can't be rendered", extra={"job": job.key})
+                await self.judge.unusable(job, {"type": type(exc).__name__, "message": str(exc)[:2000]})
+                continue
             by_print.setdefault(print_, Item(request=request, fingerprint=print_, jobs=[])).jobs.append(job)
         return list(by_print.values())
 
@@ -103,13 +108,12 @@ class _Run:
         claims = await self._claim([item for item in items if item.fingerprint not in hits])
         found = [(item, hits[item.fingerprint]) for item in items if item.fingerprint in hits]
         found += [(item, claim) for item, claim in claims if isinstance(claim, Answer)]
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._take_hits(found))
-            for parcel in self._parcels([item for item, claim in claims if isinstance(claim, Lead)]):
-                group.create_task(self._lead(parcel))
-            for item, claim in claims:
-                if isinstance(claim, Follow):
-                    group.create_task(self._follow(item, claim))
+        parcels = self._parcels([item for item, claim in claims if isinstance(claim, Lead)])
+        await together(
+            self._take_hits(found),
+            *(self._lead(parcel) for parcel in parcels),
+            *(self._follow(item, claim) for item, claim in claims if isinstance(claim, Follow)),
+        )
 
     async def _lookup(self, items: Sequence[Item]) -> dict[str, Answer]:
         if not items:
@@ -122,7 +126,8 @@ class _Run:
             hits = {}
         missing = [print_ for print_ in prints if print_ not in hits]
         if missing:
-            hits |= await self._engine.ledger.find(missing, items[0].request.modality)
+            modality = items[0].request.modality
+            hits |= await self._patiently(lambda: self._engine.ledger.find(missing, modality))
         return hits
 
     async def _claim(self, items: Sequence[Item]) -> list[tuple[Item, Answer | Lead | Follow]]:
@@ -187,7 +192,7 @@ class _Run:
                 await self._not_called(items, error)
             case Parked(reason=reason, budget=budget):
                 state = SweepState.BUDGET_EXHAUSTED if budget else SweepState.PAUSED
-                await self._engine.leases.park(self._lease.ref.sweep_id, state, reason)
+                await self._patiently(lambda: self._engine.leases.park(self._lease.ref.sweep_id, state, reason))
                 self._hold.halt(Stop.SWEEP)
             case Closed(retry_in_s=retry_in_s):
                 await self._breaker_open(items, retry_in_s)
@@ -199,9 +204,7 @@ class _Run:
         # One bad text fails the whole embedding call: halve until it stands alone.
         if len(items) > 1 and error.get("status") in {400, 413, 422}:
             middle = len(items) // 2
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._lead(items[:middle]))
-                group.create_task(self._lead(items[middle:]))
+            await together(self._lead(items[:middle]), self._lead(items[middle:]))
             return
         await self.judge.fail(items, error)
 
@@ -214,6 +217,10 @@ class _Run:
             await self._engine.clock.sleep(min(retry_in_s, _BREAKER_ASK_S))
             await self._lead(items)
 
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        # What siblings have in flight is paid for: an absent ledger is waited for, not run away from.
+        return await patiently(self._engine.clock, ask, lambda: self._hold.stop is Stop.DRAINING)
+
     # -- end
 
     async def _take_hits(self, hits: list[tuple[Item, Answer]]) -> None:
@@ -222,7 +229,7 @@ class _Run:
 
     async def _adopt(self, call_ids: Sequence[int]) -> Mapping[int, CallRecord]:
         """Calls whose answers are in the cache, but whose worker died before it could commit them."""
-        lost = await self._engine.ledger.missing_calls(call_ids)
+        lost = await self._patiently(lambda: self._engine.ledger.missing_calls(call_ids))
         if not lost:
             return {}
         try:

@@ -5,9 +5,10 @@ local MAX_WAIT = 5
 
 local function check_budget(sweep, worst, cap, era, now)
   local m = budget(sweep)
-  local settling = era.at + era.grace - now
-  if era.at > 0 and settling > 0 and m.born ~= era.born then return { 'wait', settling, 'state was lost, calls in flight report', 0 } end
-  if m.born ~= era.born then return { 'wait', 1, 'budget unknown', 0 } end
+  if m.born ~= era.born then
+    if now < era.settled then return { 'wait', era.settled - now, 'calls in flight report what they reserved', 0 } end
+    return { 'wait', 1, 'budget unknown', 0 }
+  end
   if m.spent + m.reserved + worst <= cap then return nil end
   if m.spent + worst <= cap then
     -- Others' reservations may shrink to what they really cost.

@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-GRACE_S = 3.0
+GRACE_S = 1.5
 
 
 @dataclass(slots=True)
@@ -12,8 +12,9 @@ class Era:
     """One life of the state."""
 
     born: int
+    settled: float  # until then living clients bring back what was lost
     seq: int = 0
-    at: float = 0.0
+    lost: float = 0.0
 
 
 @dataclass(slots=True)
@@ -56,9 +57,8 @@ class Budgets:
         """Why a call may not be paid for now; None: it may."""
         m = self._sweeps[sweep]
         if m.born != era.born:
-            settling = era.at + GRACE_S - now
-            if era.at > 0 and settling > 0:
-                return ["wait", settling, "state was lost, calls in flight report", 0]
+            if now < era.settled:
+                return ["wait", era.settled - now, "calls in flight report what they reserved", 0]
             return ["wait", 1, "budget unknown", 0]
         if m.spent + m.reserved + worst <= cap:
             return None

@@ -1,18 +1,19 @@
 -- ARGV[1]: {"seq": what this client has seen, "limits": {provider: [rpm, tpm, in flight]}, "ops": [...]}
 -- An era ends when state was lost: a client has seen a later sequence number than the server knows. That covers a flush,
--- a restart without persistence, and one whose log lacks the last second.
-local GRACE_S = 3  -- in which living clients bring back the intents that were lost
+-- a restart without persistence, and one whose log lacks the last second. Money waits in the first era as well: who
+-- finds an empty server cannot tell a new one from one that has been flushed.
+local GRACE_S = 1.5  -- in which living clients bring back the intents that were lost; they beat every 0.5 s
 
 local function read_era(seen, now)
   local raw = redis.call('GET', PREFIX .. 'era')
-  local era = { born = math.floor(now), seq = 0, at = 0, grace = GRACE_S }
+  local era = { born = math.floor(now), seq = 0, lost = 0, settled = now + GRACE_S }
   if raw then
-    local born, seq, at = string.match(raw, '^(%S+) (%S+) (%S+)$')
-    era.born, era.seq, era.at = tonumber(born), tonumber(seq), tonumber(at)
+    local born, seq, lost, settled = string.match(raw, '^(%S+) (%S+) (%S+) (%S+)$')
+    era.born, era.seq, era.lost, era.settled = tonumber(born), tonumber(seq), tonumber(lost), tonumber(settled)
   end
   if seen > era.seq then
     era.born = math.max(era.born + 1, math.floor(now))
-    era.seq, era.at = seen, now
+    era.seq, era.lost, era.settled = seen, now, now + GRACE_S
   end
   era.seq = era.seq + 1
   return era
@@ -62,5 +63,5 @@ for name, p in pairs(touched) do
 end
 save_providers()
 save_budgets()
-redis.call('SET', PREFIX .. 'era', string.format('%.0f %.0f %.6f', era.born, era.seq, era.at), 'EX', DAY)
+redis.call('SET', PREFIX .. 'era', string.format('%.0f %.0f %.6f %.6f', era.born, era.seq, era.lost, era.settled), 'EX', DAY)
 return cjson.encode({ era.born, era.seq, pushed, out })

@@ -34,7 +34,7 @@ local function provider(name, era, limits, now)
     d.ease = p.ease
     set_limit(d, p.told[i], now)
     -- State was lost: tickets that nobody remembers may still go for as long as they are booked ahead.
-    if p.born ~= era.born and era.at > 0 then d.tat = math.max(d.tat, era.at + HORIZON + d.burst) end
+    if p.born ~= era.born and era.lost > 0 then d.tat = math.max(d.tat, era.lost + HORIZON + d.burst) end
   end
   p.born = era.born
   touched[name] = p

@@ -30,7 +30,7 @@ _PREFIX = "llmsweep:gate:"
 _BATCH = 256  # operations a script: about 3 ms of the server's time
 _TIMEOUT_S = 5.0
 _LATE = 50_000  # settlements kept for a server that is away
-_KEEP_S = 1.0
+_BEAT_S = 0.5
 
 
 @cache
@@ -177,7 +177,7 @@ class RedisGate(ScriptedGate):
     async def _beat(self) -> None:
         # Also how a process that only waits for its calls learns that the server has lost its intents.
         while self._out or self._late:
-            await self._clock.sleep(_KEEP_S)
+            await self._clock.sleep(_BEAT_S)
             with suppress(GateUnavailable):
                 await self._run(["ping"])
 

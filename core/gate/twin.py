@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from core.gate.breaker import Breaker
-from core.gate.budget import Budgets, Era
+from core.gate.budget import GRACE_S, Budgets, Era
 from core.gate.provider import Intended, ProviderState
 from core.gate.schedule import HORIZON
 
@@ -54,10 +54,10 @@ class Twin:
         return self.era
 
     def _read_era(self, seen: int, now: float) -> None:
-        era = self.era or Era(born=math.floor(now))
+        era = self.era or Era(born=math.floor(now), settled=now + GRACE_S)
         if seen > era.seq:
             era.born = max(era.born + 1, math.floor(now))
-            era.seq, era.at = seen, now
+            era.seq, era.lost, era.settled = seen, now, now + GRACE_S
         era.seq += 1
         self.era = era
 
@@ -71,8 +71,8 @@ class Twin:
         for d, told in zip(p.dimensions, p.told, strict=False):
             d.ease = p.ease
             d.set_limit(told, now)
-            if p.born != era.born and era.at > 0:
-                d.tat = max(d.tat, era.at + HORIZON + d.burst)
+            if p.born != era.born and era.lost > 0:
+                d.tat = max(d.tat, era.lost + HORIZON + d.burst)
         p.born = era.born
         return p
 

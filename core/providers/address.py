@@ -64,6 +64,8 @@ def reach_of_host(host: str) -> Reach:
         return reach_of(ipaddress.ip_address(name))
     except ValueError:
         pass
+    if name == "metadata.google.internal":
+        return Reach.FORBIDDEN
     if name == "localhost" or name.endswith(".localhost"):
         return Reach.LOOPBACK
     if "." not in name or name.endswith(_PRIVATE_SUFFIXES):
