@@ -32,8 +32,8 @@ _LISTS = {"openai": "openai", "azure": "azure", "anthropic": "anthropic", "hyper
 
 # The most output tokens that a model gives. Source: OpenAI's model pages, 2026-11. The first match counts.
 _MAX_OUTPUT = (
-    (re.compile(r"^gpt-5.*chat"), 16_384),
-    (re.compile(r"^gpt-5"), 128_000),
+    (re.compile(r"^gpt-[5-9].*chat"), 16_384),
+    (re.compile(r"^gpt-[5-9]"), 128_000),
     (re.compile(r"^o1-mini"), 65_536),
     (re.compile(r"^o\d"), 100_000),
     (re.compile(r"^gpt-4\.1"), 32_768),

@@ -20,7 +20,7 @@ EMBEDDINGS_CAP = 32 * 1024 * 1024
 UrlOf: TypeAlias = Callable[[str, str], URL]
 """(model, path of the endpoint) -> where to send the call."""
 
-_REASONING = re.compile(r"^(o\d|gpt-5)")
+_REASONING = re.compile(r"^(o\d|gpt-[5-9])")
 # What an answer in prose mode is often wrapped in. No JSON begins so.
 _FENCE = re.compile(r"\A\s*```\w*\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
 # Ours to set: a streamed answer is not one that we read.

@@ -244,12 +244,13 @@ def test_a_key_that_no_header_can_carry_is_bad_input_and_is_not_repeated(key: st
     assert key not in str(caught.value)
 
 
-async def test_openais_organization_is_sent_where_it_is_set(server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_ORGANIZATION", "org-1")
-    forget()
+async def test_openais_organization_is_sent_where_it_is_set(server: RawServer) -> None:
     server.answer(http(OPENAI_CHAT))
-    provider = create("openai", ProviderSettings(base_url=server.url, api_key=KEY))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("OPENAI_ORGANIZATION", "org-1")
+        forget()
+        provider = create("openai", ProviderSettings(base_url=server.url, api_key=KEY))
+    forget()
     await provider.chat(a_request("openai", "gpt-4o"))
     await provider.close()
-    forget()
     assert server.seen[0].headers["openai-organization"] == "org-1"
