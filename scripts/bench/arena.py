@@ -1,0 +1,200 @@
+"""A whole cluster on this machine, for measuring and for breaking: servers, simulator, worker processes, sweeps."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from core.settings import adopt, child_environment
+from core.sweep import SweepSpec, Target
+from db.engine import connect
+from db.progress import SweepStatus, status
+from db.schema import migrate
+from scripts import embedded
+from scripts.cli import fleet
+from tasks import producer
+
+_START_S = 60.0
+
+
+class Stalled(Exception):
+    """A condition did not come true in time."""
+
+
+def wait_for(what: str, condition: Callable[[], Any], *, timeout_s: float, every_s: float = 0.05) -> Any:
+    """Returns the condition's first true value. Raises Stalled."""
+    pause, until = threading.Event(), time.monotonic() + timeout_s
+    while time.monotonic() < until:
+        if found := condition():
+            return found
+        pause.wait(every_s)
+    raise Stalled(f"{what} did not happen within {timeout_s:.0f} s")
+
+
+@dataclass(slots=True, kw_only=True)
+class Simulator:
+    """A simulator process and what it has counted."""
+
+    process: "subprocess.Popen[bytes]"
+    url: str
+
+    def stats(self, *, brief: bool = True) -> dict[str, Any]:
+        """Its counts: the judge of every proof."""
+        found: dict[str, Any] = httpx.get(f"{self.url}/stats", params={"brief": 1} if brief else {}, timeout=60).json()
+        return found
+
+    def tell(self, path: str, content: Mapping[str, Any] | None = None) -> None:
+        """``/limits``, ``/faults`` or ``/reset``."""
+        httpx.post(f"{self.url}/{path}", json=dict(content or {}), timeout=10).raise_for_status()
+
+
+@dataclass(slots=True, kw_only=True)
+class Arena:
+    """``environment`` is what workers get: addresses, provider settings, lease time."""
+
+    directory: Path
+    environment: dict[str, str]
+    workers: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+    simulators: list[Simulator] = field(default_factory=list)
+
+    @property
+    def database_url(self) -> str:
+        """Where the ledger is."""
+        return self.environment["DATABASE_URL"]
+
+    def simulator(self, provider: str = "openai", **options: object) -> Simulator:
+        """Starts a simulator as ``provider``; the workers started after it use it."""
+        port_file = self.directory / f"simulator-{len(self.simulators)}.port"
+        arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items() if name != "fail"]
+        faults = options.get("fail", ())
+        arguments += [f"--fail={fault}" for fault in (faults if isinstance(faults, (list, tuple)) else (faults,))]
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            [
+                sys.executable,
+                "-m",
+                "scripts.simulator",
+                "--port=0",
+                f"--port-file={port_file}",
+                "--with-parent",
+                *arguments,
+            ],
+            env=child_environment(self.environment),
+            stdout=subprocess.DEVNULL,
+        )
+        text = wait_for(
+            "the simulator's start", lambda: port_file.exists() and port_file.read_text(), timeout_s=_START_S
+        )
+        found = Simulator(process=process, url=f"http://127.0.0.1:{text.strip()}")
+        self.simulators.append(found)
+        prefix = provider.upper()
+        self.environment |= {
+            f"{prefix}_BASE_URL": f"{found.url}/v1",
+            f"{prefix}_API_KEY": "simulated",
+            f"{prefix}_MODEL": "gpt-4o-mini",
+        }
+        adopt(self.environment)
+        return found
+
+    def worker(self, provider: str = "openai", *, slots: int = 8) -> "subprocess.Popen[bytes]":
+        """Starts one worker process."""
+        log = (self.directory / f"worker-{len(self.workers)}.log").open("wb")
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            fleet.command([provider], slots),
+            env=child_environment(self.environment),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        log.close()
+        self.workers.append(process)
+        return process
+
+    def submit(self, name: str, prompts: int, **fields: Any) -> str:
+        """A sweep of so many different short prompts; returns its name."""
+        source = self.directory / f"{name}.jsonl"
+        with source.open("w") as file:
+            file.writelines(
+                json.dumps({"id": f"{i:07}", "prompt": f"{name}: question {i}?"}) + "\n" for i in range(prompts)
+            )
+        spec = {
+            "name": name,
+            "kind": "prompt",
+            "source": {"path": str(source)},
+            "targets": (Target(provider="openai", model="gpt-4o-mini"),),
+            "chunk_size": 16,
+            "on_open": "wait",
+        }
+        return producer.submit(self.database_url, SweepSpec.model_validate({**spec, **fields})).name
+
+    def status(self, name: str) -> SweepStatus:
+        """Where a sweep stands."""
+        engine = connect(self.database_url, role="reader", pool=1)
+        try:
+            return status(engine, name)
+        finally:
+            engine.dispose()
+
+    def ended(self, name: str, *, timeout_s: float) -> SweepStatus:
+        """Waits until a sweep has no pending job. Raises Stalled."""
+
+        def done() -> SweepStatus | None:
+            found = self.status(name)
+            return None if found.pending else found
+
+        ended: SweepStatus = wait_for(f"the end of {name}", done, timeout_s=timeout_s, every_s=0.2)
+        return ended
+
+    def kill_workers(self) -> None:
+        """SIGKILL for all that live."""
+        for worker in self.workers:
+            if worker.poll() is None:
+                worker.kill()
+                worker.wait()
+
+    def stop_workers(self, *, timeout_s: float = 60) -> None:
+        """SIGTERM, and wait: they finish what is in flight."""
+        for worker in self.workers:
+            if worker.poll() is None:
+                worker.send_signal(signal.SIGTERM)
+        for worker in self.workers:
+            worker.wait(timeout_s)
+
+
+@contextmanager
+def arena(**settings: str) -> Iterator[Arena]:
+    """Servers of its own in a directory of its own; nothing is left behind."""
+    directory = Path(tempfile.mkdtemp(prefix="sweep-arena-"))
+    servers = embedded.up(directory / "servers", owner=os.getpid())
+    environment = {
+        "DATABASE_URL": servers.database_url,
+        "REDIS_URL": servers.redis_url,
+        "CACHE_URL": servers.cache_url,
+        "OPENAI_RETRY_MIN_WAIT": "0.2",
+        "OPENAI_RETRY_MAX_WAIT": "2",
+        "LOG_LEVEL": "WARNING",
+        **settings,
+    }
+    migrate(servers.database_url)
+    adopt(environment)
+    made = Arena(directory=directory, environment=environment)
+    try:
+        yield made
+    finally:
+        made.kill_workers()
+        for simulator in made.simulators:
+            simulator.process.kill()
+            simulator.process.wait()
+        embedded.down(directory / "servers")
+        shutil.rmtree(directory, ignore_errors=True)
