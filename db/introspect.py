@@ -23,6 +23,8 @@ from db.foreign import describe_error, open_engine, start_deadline
 TEXT_PREFIX = 256
 """Characters of a value that are read; its length is read beside it."""
 
+# Each table's statement is run once: caching thousands of them would only take memory.
+_STREAMED = {"stream_results": True, "yield_per": 500, "compiled_cache": None}
 _BATCH = 100  # tables a round of catalogue queries
 _SORT_COLUMNS = 32
 _SYSTEM_SCHEMAS = {"information_schema", "performance_schema", "mysql", "sys"}
@@ -162,7 +164,7 @@ class Database:
         start_deadline(self._connection, self._timeout_s)
         try:
             query = query.order_by(*self._order(source, table, pairs, limit))
-            result = self._connection.execute(query, execution_options={"stream_results": True, "yield_per": 500})
+            result = self._connection.execute(query, execution_options=_STREAMED)
             with contextlib.closing(result):
                 for row in result:
                     yield tuple((row[n], row[n + 1]) for n in range(0, len(row), 2))
@@ -324,7 +326,7 @@ def category(type_: sa.types.TypeEngine[Any]) -> Category:
 
 _CATEGORIES: tuple[tuple[tuple[type[Any], ...], Category], ...] = (
     ((sa.types.Boolean,), Category.BOOLEAN),
-    ((sa.types.Integer, sa.types.Numeric), Category.NUMBER),
+    ((sa.types.Integer, sa.types.Numeric, sa.types.Float), Category.NUMBER),
     ((sa.types.Date, sa.types.DateTime, sa.types.Time, sa.types.Interval, postgresql.INTERVAL), Category.TEMPORAL),
     ((sa.types.LargeBinary, postgresql.BYTEA), Category.BINARY),
     ((sa.types.JSON,), Category.JSON),

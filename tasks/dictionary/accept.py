@@ -82,7 +82,7 @@ def _is_small(word: str) -> bool:
 
 
 def _substance(facts: Facts, found: DictionaryAnswer) -> str:
-    name = set(split(facts.column)) | set(words(facts.column))
+    name = set(split(facts.own_name)) | set(words(facts.own_name))
     said = {word.lower() for word in _WORD.findall(found.description)}
     if not {word for word in said - _FILLER if word not in name and word.removesuffix("s") not in name}:
         return "description: says no more than the field's name"

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 from db.introspect import Category
+from tasks.dictionary.json_path import leaf
 
 
 class SemanticType(StrEnum):
@@ -117,6 +118,11 @@ class Facts(BaseModel):
     literal: bool = False  # samples and statistics hold true values: the user allowed this column
     siblings: tuple[str, ...] = Field(default=(), description="names of neighbouring columns")
     columns: int = 1  # of the table
+
+    @property
+    def own_name(self) -> str:
+        """The column's name; of a JSON path the last part."""
+        return leaf(self.column) if self.kind.startswith("JSON") else self.column
 
     def dump(self) -> dict[str, object]:
         """The JSON value, the same for the same facts whichever way they travelled."""

@@ -74,6 +74,11 @@ class FieldTable:
                 key = f"{key} ({seen[key]})"
             yield self._facts(found, key, _around(names, position), policy)
 
+    def _identifies(self, found: SourceField) -> bool:
+        # A part of a wider key may be anything: a model's name, a day.
+        alone = self.key_width == 1 or found.category is Category.NUMBER
+        return bool(found.references) or (found.primary_key and alone)
+
     def _key(self, name: str) -> str:
         table = joined(self.container, self.name) if self.qualified else joined(self.name)
         return f"{table}.{clean(name) if self.dotted else quoted(name)}"
@@ -85,7 +90,7 @@ class FieldTable:
             name=leaf(found.name) if self.dotted else found.name,
             type_name=found.type,
             category=found.category,
-            is_key=found.primary_key or bool(found.references),
+            is_key=self._identifies(found),
             labels=found.labels,
             profile=profile,
         )

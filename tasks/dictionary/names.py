@@ -7,7 +7,8 @@ from tasks.dictionary.facts import SemanticType
 from tasks.dictionary.words import split
 
 # meaning | types | where in the name | words of the name (a+b: both). The first line that fits wins. "last": only the
-# last word counts, for "name" in "name_length" says nothing about the length; "any": "email" in "email_work" does.
+# last word counts, for "name" in "name_length" says nothing about the length; "any": "email" in "email_work" does;
+# "only": these words are the whole name.
 _NAMES = """
 secret | text,binary | any | password passwd pwd secret salt credential credentials api+key private+key
 secret | text,binary | any | access+token refresh+token auth+token
@@ -23,7 +24,8 @@ longitude | text,number | any | lon lng longitude
 geo | text | any | geo geom geometry geography coordinates coordinate geolocation
 postal_code | text,number | any | zip zipcode postcode postal+code zip+code post+code
 currency_code | text | any | currency ccy
-currency_amount | text,number | last | price amount amt cost total subtotal salary revenue budget balance fee
+currency_amount | text,number | only | total subtotal grand+total order+total
+currency_amount | text,number | last | price amount amt cost salary revenue budget balance fee
 currency_amount | text,number | last | tax usd eur payment spend income profit wage
 percentage | number | any | percent percentage pct perc
 percentage | number | last | rate ratio share
@@ -40,7 +42,7 @@ file_path | text | last | path filename filepath directory folder file+name
 username | text | any | username login nickname user+name screen+name
 person_name | text | last | firstname lastname surname fullname fname lname first+name last+name full+name
 person_name | text | last | middle+name given+name family+name customer+name employee+name person+name
-person_name | text | last | contact+name author owner
+person_name | text | last | contact+name author
 organization | text | last | company+name organization+name company organization organisation employer vendor
 organization | text | last | supplier manufacturer brand publisher
 year | text,number | last | year yr
@@ -70,6 +72,7 @@ _TURNS = frozenset({"id", "ids", "count", "type", "status", "flag", "num", "leng
 """A last word that makes a name mean something else: an ``email_count`` is no address."""
 
 
+@functools.lru_cache(maxsize=4096)
 def by_name(name: str, category: Category) -> SemanticType | None:
     """The meaning that the name tells; None when it tells nothing."""
     parts = split(name)
@@ -78,25 +81,27 @@ def by_name(name: str, category: Category) -> SemanticType | None:
     return next(
         (
             meaning
-            for meaning, categories, only_last, keys in _rules()
-            if category in categories and any(_fits(key, found, last, only_last=only_last) for key in keys)
+            for meaning, categories, where, keys in _rules()
+            if category in categories and any(_fits(key, found, last, where) for key in keys)
         ),
         None,
     )
 
 
-def _fits(key: frozenset[str], found: frozenset[str], last: str, *, only_last: bool) -> bool:
+def _fits(key: frozenset[str], found: frozenset[str], last: str, where: str) -> bool:
+    if where == "only":
+        return key == found
     if len(key) > 1:
         return key <= found and last not in _TURNS - key
-    return last in key if only_last else key <= found and last not in _TURNS
+    return last in key if where == "last" else key <= found and last not in _TURNS
 
 
 @functools.cache
-def _rules() -> tuple[tuple[SemanticType, frozenset[Category], bool, tuple[frozenset[str], ...]], ...]:
+def _rules() -> tuple[tuple[SemanticType, frozenset[Category], str, tuple[frozenset[str], ...]], ...]:
     rules = []
     for line in _NAMES.strip().splitlines():
         meaning, types, where, keys = (part.strip() for part in line.split("|"))
         categories = frozenset().union(*(_TYPES[name] for name in types.split(",")))
         words = tuple(frozenset(key.split("+")) for key in keys.split())
-        rules.append((SemanticType(meaning), categories, where == "last", words))
+        rules.append((SemanticType(meaning), categories, where, words))
     return tuple(rules)

@@ -7,9 +7,9 @@ from db.introspect import Category
 from tasks.dictionary.facts import SemanticType as S
 from tasks.dictionary.names import by_name
 from tasks.dictionary.statistics import Profile
-from tasks.dictionary.words import split
+from tasks.dictionary.words import singular, split
 
-_ENOUGH = 0.9  # share of the values that must agree
+_STRAY = 0.1  # share of the values that may disagree
 _FEW = 24  # distinct values of an enumeration, at most
 
 _PATTERNS: tuple[tuple[S, re.Pattern[str]], ...] = (
@@ -76,7 +76,7 @@ def detect(*, name: str, type_name: str, category: Category, is_key: bool, label
         lambda: _flag(name, profile) if category in _EITHER else None,
         lambda: by_name(name, category),
         lambda: _BY_CATEGORY.get(category),
-        lambda: _by_numbers(category, profile),
+        lambda: _by_numbers(name, type_name, category, profile),
     )
     return next((found for step in steps if (found := step()) is not None), S.UNKNOWN)
 
@@ -120,11 +120,18 @@ def _by_values(profile: Profile) -> S | None:
     texts = [text.strip() for text in profile.texts() if text.strip()]
     if not texts:
         return None
-    needed = _ENOUGH * len(texts)
-    for meaning, pattern in _PATTERNS:
-        if sum(1 for text in texts if pattern.fullmatch(text)) >= needed:
-            return meaning
-    return None
+    return next((meaning for meaning, pattern in _PATTERNS if _agree(pattern, texts)), None)
+
+
+def _agree(pattern: re.Pattern[str], texts: Sequence[str]) -> bool:
+    """Whether nearly all of them match; most patterns are ruled out by the first few."""
+    spare = int(_STRAY * len(texts))
+    for text in texts:
+        if pattern.fullmatch(text) is None:
+            if not spare:
+                return False
+            spare -= 1
+    return True
 
 
 def _flag(name: str, profile: Profile | None) -> S | None:
@@ -137,9 +144,11 @@ def _flag(name: str, profile: Profile | None) -> S | None:
     return S.BOOLEAN if seen in ({"true", "false"}, {"yes", "no"}) else None
 
 
-def _by_numbers(category: Category, profile: Profile | None) -> S | None:
+def _by_numbers(name: str, type_name: str, category: Category, profile: Profile | None) -> S | None:
     if category is Category.NUMBER:
-        return S.QUANTITY
+        last = split(name)[-1:]
+        plural = any(singular(word) != word for word in last)
+        return S.COUNT if plural and "int" in type_name.lower() else S.QUANTITY
     if profile is None or category not in _TEXTUAL or not profile.filled:
         return None
     if 1 < profile.distinct <= _FEW and profile.filled >= 5 * profile.distinct:

@@ -1,5 +1,6 @@
 """Statistics of one column, independent of the rows' order: the same rows give the same numbers, byte for byte."""
 
+import heapq
 import math
 import zlib
 from collections import Counter
@@ -24,13 +25,24 @@ def row_limit(sample_rows: int, columns: int) -> int:
 class Profile:
     """Collects one column's values. Memory is bounded by the rows given, whatever their length."""
 
-    __slots__ = ("_booleans", "_counts", "_lengths", "_max_length", "_min_length", "_nulls", "_rows", "_sized")
+    __slots__ = (
+        "_booleans",
+        "_chosen",
+        "_counts",
+        "_lengths",
+        "_max_length",
+        "_min_length",
+        "_nulls",
+        "_rows",
+        "_sized",
+    )
 
     def __init__(self) -> None:
         # By text: 0, False and 0.0 are one key of a dict, and which of them stays would depend on the order.
         self._counts: Counter[str] = Counter()
         self._rows = self._nulls = self._booleans = self._sized = self._lengths = self._max_length = 0
         self._min_length: int | None = None
+        self._chosen: tuple[int, list[str]] | None = None  # kept with the rows it was chosen from
 
     def add(self, value: object, length: int | None = None) -> None:
         """One row's value; ``length`` where ``value`` is only its beginning. None with a length: known, not fetched."""
@@ -51,8 +63,10 @@ class Profile:
 
     def texts(self) -> list[str]:
         """Some distinct values, of long ones the beginning: at most 200, chosen by hash, not by the rows' order."""
-        chosen = sorted(self._counts, key=lambda text: (zlib.crc32(text.encode("utf-8", "replace")), text))
-        return [_visible(text) for text in chosen[:_LOOKED_AT]]
+        if self._chosen is None or self._chosen[0] != self._rows:
+            ranked = heapq.nsmallest(_LOOKED_AT, map(_ranked, self._counts))
+            self._chosen = (self._rows, [_visible(text) for _, text in ranked])
+        return self._chosen[1]
 
     def samples(self, count: int, *, literal: bool) -> tuple[str, ...]:
         """Up to ``count`` different samples: shapes, or the values themselves when the column is allowed."""
@@ -131,6 +145,10 @@ def plain(value: object) -> str:
 
 def _shown(text: str, *, literal: bool) -> str:
     return clean(text)[:_WHOLE_VALUE] if literal else shape(text)
+
+
+def _ranked(text: str) -> tuple[int, str]:
+    return zlib.crc32(text.encode("utf-8", "replace")), text
 
 
 def _digest(text: str, size: int) -> str:

@@ -9,9 +9,9 @@ def _pairs(text: str) -> dict[str, str]:
 _ACRONYMS = """
 id ID, ids IDs, url URL, uri URI, uuid UUID, guid GUID, ip IP, api API, http HTTP, https HTTPS, json JSON, xml
 XML, html HTML, csv CSV, sql SQL, usd USD, eur EUR, gbp GBP, vat VAT, gps GPS, sku SKU, ean EAN, isbn ISBN,
-iban IBAN, bic BIC, ssn SSN, mac MAC, cpu CPU, pdf PDF, mime MIME, md5 MD5, sha SHA, sha256 SHA-256, utc UTC,
-llm LLM, ui UI, os OS, db DB, ttl TTL, pid PID, dns DNS, ssl SSL, tls TLS, ssh SSH, jwt JWT, crm CRM, erp ERP,
-kpi KPI, roi ROI, faq FAQ, ms milliseconds
+iban IBAN, bic BIC, ssn SSN, mac MAC, cpu CPU, pdf PDF, mime MIME, md5 MD5, sha SHA, sha1 SHA-1, sha256
+SHA-256, sha512 SHA-512, ipv4 IPv4, ipv6 IPv6, utf8 UTF-8, utc UTC, llm LLM, ui UI, os OS, db DB, ttl TTL, pid
+PID, dns DNS, ssl SSL, tls TLS, ssh SSH, jwt JWT, crm CRM, erp ERP, kpi KPI, roi ROI, faq FAQ, ms milliseconds
 """
 
 _ABBREVIATIONS = """

@@ -5,8 +5,12 @@ import re
 
 from tasks.dictionary.vocabulary import ABBREVIATIONS, ACRONYMS, COMMON, SMALL, WHOLE
 
-_SPLIT = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+", re.UNICODE)
+_SPLIT = re.compile(
+    r"(?i:sha\d+|md5|ipv[46]|utf8|base64)(?![a-z])|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+",
+    re.UNICODE,
+)
 _CAMEL_PLURAL = re.compile(r"(?<![A-Z])([A-Z]{2,})s(?![a-z])")
+_UNCOUNTED = {"metadata", "data", "information", "history", "content", "feedback", "stock"}
 _PREFIXES = {"tbl", "tb", "dim", "fact", "fct", "stg", "vw", "mv", "fk", "pk", "idx", "src", "col", "fld"}
 
 
@@ -41,7 +45,7 @@ def entity(table: str) -> str:
     if not found:
         return "entry"
     found[-1] = singular(found[-1])
-    return " ".join(found)
+    return " ".join([*found, "record"] if found[-1] in _UNCOUNTED else found)
 
 
 def title(text: str) -> str:

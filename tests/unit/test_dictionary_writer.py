@@ -11,6 +11,7 @@ from core.model import Accepted, Answer, Job, Rejected
 from db.introspect import Category
 from tasks.dictionary import KIND
 from tasks.dictionary.accept import judge
+from tasks.dictionary.answer import DictionaryAnswer
 from tasks.dictionary.facts import Facts, SemanticType, Statistics
 from tasks.dictionary.prompt import messages
 from tasks.dictionary.words import entity, phrase, title
@@ -88,6 +89,28 @@ def test_a_nested_field_is_described_within_its_object() -> None:
     nested = facts(column="items[].unit_price", kind="JSON document", detected="currency_amount", category="number")
 
     assert write(nested).description == "Unit price of the item, as an amount of money."
+
+
+def test_the_name_of_the_object_around_a_field_says_something_about_it() -> None:
+    told = facts(column="address.street", kind="JSON document", category="text", detected="address")
+
+    assert isinstance(judge(told, Answer(call_id=1, text=write(told).model_dump_json())), DictionaryAnswer)
+
+
+@pytest.mark.parametrize(
+    ("column", "detected", "description"),
+    [
+        ("latency_ms", "duration", "Latency of the order, in milliseconds."),
+        ("cost_usd", "currency_amount", "Cost of the order, in US dollars."),
+        ("calls_failed", "quantity", "Number of calls failed in the order."),
+        ("session_id", "identifier", "Identifier of the session that the order is about or belongs to."),
+        ("request_json", "json", "Request of the order, as a structured JSON value."),
+        ("lease_until", "timestamp", "Date and time until which the lease of the order applies."),
+        ("valid_from", "date", "Date from which the order is valid."),
+    ],
+)
+def test_units_limits_and_counts_are_spelled_out(column: str, detected: str, description: str) -> None:
+    assert write(facts(column=column, detected=detected, category=Category.OTHER)).description == description
 
 
 @pytest.mark.parametrize(
