@@ -1,17 +1,19 @@
 """Between the supervisor and a server: ``python -I -S shim.py PARENT SIGNAL OWNED -- COMMAND..``, which it becomes.
 
 Binds the command's life to its parent's (the kernel sends SIGNAL when the parent is gone, however it went), and lets
-PostgreSQL, which refuses root, run for root. OWNED is the directory that the server must own, or ``-`` for a command
-that may run as whoever starts it. Imports nothing of the project: it runs before every server.
+PostgreSQL, which refuses root and users without an account, run for them. OWNED is the directory that the server must
+own, or ``-`` for a command that may run as whoever starts it. Imports nothing of the project: it runs before every
+server.
 """
 
 import ctypes
 import os
+import pwd
 import signal
 import sys
 from pathlib import Path
 
-NOBODY = 65534
+_NOBODY = 65534
 _CLONE_NEWUSER = 0x10000000
 _PR_SET_PDEATHSIG = 1
 _PR_SET_KEEPCAPS = 8
@@ -25,8 +27,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def main() -> None:
     parent, signum, owned, _, *command = sys.argv[1:]
-    if owned != "-" and os.geteuid() == 0:
-        _leave_root(owned, command[0])
+    if owned != "-" and (os.geteuid() == 0 or not _has_account(os.geteuid())):
+        _become_somebody(Path(owned), command[0])
     _libc.prctl(_PR_SET_PDEATHSIG, int(signum), 0, 0, 0)
     if os.getppid() != int(parent):  # it died before the line above
         sys.exit(1)
@@ -35,46 +37,62 @@ def main() -> None:
     os.execvp(command[0], command)  # noqa: S606 - the supervisor's own command, no shell wanted
 
 
-def _leave_root(owned: str, binary: str) -> None:
-    """Becomes `nobody`: inside a user namespace where that works, else for real.
+def _become_somebody(owned: Path, binary: str) -> None:
+    """Becomes `nobody`: inside a user namespace where that works, else for real, which only root can.
 
-    In the namespace root's files stay root's. Containers often forbid it, and it cannot enter another user's private
-    directory; the real change can, with the one capability that it keeps, and the data directory changes hands.
+    In the namespace our files stay ours. Containers often forbid it, and root has no power there to enter another
+    user's private directory; the real change keeps that power, and the data directory changes hands.
     """
-    if _works_in_a_child(owned, binary):
-        _hand_over(owned, 0)
-        _enter_namespace()
-        return
-    _hand_over(owned, NOBODY)
-    _libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
-    os.setgroups([])
-    os.setresgid(NOBODY, NOBODY, NOBODY)
-    os.setresuid(NOBODY, NOBODY, NOBODY)
-    _keep_file_access()
+    user = _account()
+    if _works_in_a_child(user, owned, binary):
+        _hand_over(owned, os.geteuid())
+        _enter_namespace(user)
+    elif os.geteuid() == 0:
+        _hand_over(owned, user)
+        _libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
+        os.setgroups([])
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
+        _keep_file_access()
 
 
-def _works_in_a_child(owned: str, binary: str) -> bool:
+def _account() -> int:
+    """`nobody`, or in an image that has none the first account that is not root: initdb looks it up."""
+    if _has_account(_NOBODY):
+        return _NOBODY
+    return next((entry.pw_uid for entry in pwd.getpwall() if entry.pw_uid != 0), _NOBODY)
+
+
+def _has_account(user: int) -> bool:
+    try:
+        pwd.getpwuid(user)
+    except KeyError:
+        return False
+    return True
+
+
+def _works_in_a_child(user: int, owned: Path, binary: str) -> bool:
     child = os.fork()
     if child == 0:
         try:
-            _enter_namespace()
-            good = os.access(binary, os.R_OK | os.X_OK) and os.access(Path(owned).parent, os.X_OK)
+            _enter_namespace(user)
+            good = os.access(binary, os.R_OK | os.X_OK) and os.access(owned.parent, os.X_OK)
         except OSError:
             good = False
         os._exit(0 if good else 1)
     return os.waitpid(child, 0)[1] == 0
 
 
-def _enter_namespace() -> None:
-    group = os.getegid()  # inside the new namespace it would read as nobody's
+def _enter_namespace(user: int) -> None:
+    outer = os.geteuid(), os.getegid()  # read before: inside they are nobody's until they are mapped
     if _libc.unshare(_CLONE_NEWUSER) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
-    for name, line in (("setgroups", "deny"), ("uid_map", f"{NOBODY} 0 1"), ("gid_map", f"{NOBODY} {group} 1")):
+    for name, line in (("setgroups", "deny"), ("uid_map", f"{user} {outer[0]} 1"), ("gid_map", f"{user} {outer[1]} 1")):
         Path("/proc/self", name).write_text(line, encoding="ascii")
 
 
-def _hand_over(owned: str, user: int) -> None:
-    if Path(owned).stat().st_uid == user:
+def _hand_over(owned: Path, user: int) -> None:
+    if owned.stat().st_uid == user:
         return
     for folder, _, files in os.walk(owned, topdown=False):
         for name in files:
