@@ -8,7 +8,7 @@ from core.model import Rejected
 from tasks.docstring.answer import DocstringAnswer, ParamText, RaiseText
 from tasks.docstring.definitions import last
 from tasks.docstring.facts import Facts, JobInput
-from tasks.docstring.lexicon import ENGLISH
+from tasks.docstring.lexicon import ENGLISH, FOREIGN
 from tasks.docstring.names import unresolved
 
 _MAX_SUMMARY, _MAX_FIELD, _MAX_DESCRIPTION = 120, 500, 2_000
@@ -81,7 +81,7 @@ def _texts(answer: DocstringAnswer) -> Iterator[str]:
         yield f"plain sentences only: {found.group().strip()!r} does not belong into a field"
     if any(unicodedata.category(char) in _CONTROL and char not in "\n\t" for char in text):
         yield "control characters do not belong into a docstring"
-    if not _is_english(text):
+    if not all(_is_english(field) for field in text.split("\n")):
         yield "write in English"
 
 
@@ -103,12 +103,13 @@ def _all_text(answer: DocstringAnswer) -> str:
 
 
 def _is_english(text: str) -> bool:
-    """Cheap: mostly ASCII letters, and in a longer text some of the words that no English text lacks."""
+    """Cheap: ASCII letters for the most part, and not more words of other languages than English ones."""
     letters = [char for char in text if char.isalpha()]
     if sum(char.isascii() for char in letters) < 0.9 * len(letters):
         return False
     words = re.findall(r"[a-z]+", re.sub(r"`[^`]*`", " ", text.lower()))
-    return len(words) < 12 or sum(word in ENGLISH for word in words) * 20 >= len(words)
+    english, foreign = (sum(word in known for word in words) for known in (ENGLISH, FOREIGN))
+    return foreign < 2 or foreign <= english
 
 
 def _params(answer: DocstringAnswer, facts: Facts) -> Iterator[str]:

@@ -24,25 +24,53 @@ class ApplyReport:
     skipped: tuple[Skipped, ...] = ()
 
 
+class _Tally:
+    def __init__(self) -> None:
+        self.files: list[Path] = []
+        self.skipped: list[Skipped] = []
+        self.inserted = self.present = 0
+
+    def add(self, change: FileChange) -> None:
+        if change.new != change.old:
+            self.files.append(change.path)
+        self.inserted += len(change.done)
+        self.present += len(change.present)
+        self.skipped.extend(change.skipped)
+
+    def report(self) -> ApplyReport:
+        return ApplyReport(
+            files=tuple(self.files), inserted=self.inserted, present=self.present, skipped=tuple(self.skipped)
+        )
+
+
 def apply(rows: Iterator[ResultRow]) -> ApplyReport:
-    """Writes every file that is as the sweep read it; names the others. Raises InputError for one not writable."""
-    report = ApplyReport()
+    """Writes every file that is as the sweep read it; the others are named in the report."""
+    tally = _Tally()
     for change in changes(rows):
-        if isinstance(change, FileChange) and change.new != change.old:
-            write_file(change.path, change.new)
-        report = _added(report, change)
-    return report
+        if isinstance(change, Skipped):
+            tally.skipped.append(change)
+            continue
+        try:
+            if change.new != change.old:
+                write_file(change.path, change.new)
+        except InputError as exc:
+            tally.skipped.append(Skipped(where=str(change.path), reason=exc.message))
+        else:
+            tally.add(change)
+    return tally.report()
 
 
 def patch(rows: Iterator[ResultRow]) -> tuple[bytes, ApplyReport]:
     """The same as one unified diff, nothing written. Paths are relative to the sweep's root."""
     out = bytearray()
-    report = ApplyReport()
+    tally = _Tally()
     for change in changes(rows):
-        if isinstance(change, FileChange):
+        if isinstance(change, Skipped):
+            tally.skipped.append(change)
+        else:
             out += diff(change.path.relative_to(change.root).as_posix(), change.old, change.new)
-        report = _added(report, change)
-    return bytes(out), report
+            tally.add(change)
+    return bytes(out), tally.report()
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -63,21 +91,4 @@ def write_file(path: Path, data: bytes) -> None:
                 Path(name).unlink()
             raise
     except OSError as exc:
-        raise InputError(f"cannot write {path}: {exc.strerror}", hint="files written before it are complete") from exc
-
-
-def _added(report: ApplyReport, change: FileChange | Skipped) -> ApplyReport:
-    if isinstance(change, Skipped):
-        return ApplyReport(
-            files=report.files,
-            inserted=report.inserted,
-            present=report.present,
-            skipped=(*report.skipped, change),
-        )
-    changed = change.new != change.old
-    return ApplyReport(
-        files=(*report.files, change.path) if changed else report.files,
-        inserted=report.inserted + len(change.done),
-        present=report.present + len(change.present),
-        skipped=(*report.skipped, *change.skipped),
-    )
+        raise InputError(f"cannot write {path}: {exc.strerror}", hint="is it writable, is the disk full?") from exc

@@ -23,29 +23,34 @@ class SourceFile:
     named: bool
 
 
-def resolve(paths: Sequence[str]) -> list[Path]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A file or directory that the user named. ``root``: a directory itself, a file's or a package's parent."""
+
+    path: Path
+    root: Path
+
+
+def resolve(names: Sequence[str]) -> list[Place]:
     """Files and directories that exist; a name that is no path may be an installed package. Raises InputError."""
-    found = [_resolved(name) for name in paths]
-    return [path for i, path in enumerate(found) if path not in found[:i]]
+    return [_resolved(name) for name in names]
 
 
-def root_of(paths: Sequence[Path]) -> Path:
-    """What keys and patches are relative to: the directory given; a file's or a package's parent; what all share."""
-    parents = [path if path.is_dir() and not _is_installed(path) else path.parent for path in paths]
-    return Path(os.path.commonpath(parents))
+def root_of(places: Sequence[Place]) -> Path:
+    """What keys and patches are relative to: what all places share."""
+    return Path(os.path.commonpath([place.root for place in places]))
 
 
-def files(paths: Sequence[Path]) -> Iterator[SourceFile | Problem]:
+def files(places: Sequence[Place]) -> Iterator[SourceFile | Problem]:
     """Every Python file once, sorted within each path. A directory that cannot be read is a problem, not the end."""
     seen: set[Path] = set()
-    for path in paths:
-        found = _walk(path) if path.is_dir() else iter([SourceFile(path=path, named=True)])
-        for item in found:
+    for place in places:
+        one = [SourceFile(path=place.path, named=True)]
+        for item in _walk(place.path) if place.path.is_dir() else one:
             if isinstance(item, SourceFile):
-                real = item.path.resolve()
-                if real in seen:
+                if item.path in seen:
                     continue
-                seen.add(real)
+                seen.add(item.path)
             yield item
 
 
@@ -60,11 +65,13 @@ def line_length(path: Path) -> int:
     return DEFAULT_LINE_LENGTH
 
 
-def _resolved(name: str) -> Path:
+def _resolved(name: str) -> Place:
     path = Path(name).expanduser()
     try:
-        if path.is_dir() or path.is_file():
-            return path.resolve()
+        if path.is_dir():
+            return Place(path=path.resolve(), root=path.resolve())
+        if path.is_file():
+            return Place(path=path.resolve(), root=path.resolve().parent)
         if path.exists():
             raise InputError(f"{name} is neither a file nor a directory")
         found = _package(name)
@@ -72,9 +79,9 @@ def _resolved(name: str) -> Path:
         raise InputError(f"cannot read {name!r}: {exc}") from exc
     if found is None:
         raise InputError(
-            f"no such file, directory or installed package: {name}", hint="give a path, or an importable name"
+            f"no such file, directory or installed package: {name!r}", hint="give a path, or an importable name"
         )
-    return found
+    return Place(path=found, root=found.parent)
 
 
 def _package(name: str) -> Path | None:
@@ -90,12 +97,8 @@ def _package(name: str) -> Path | None:
     return origin.parent if spec.submodule_search_locations else origin
 
 
-def _is_installed(path: Path) -> bool:
-    return any(parent.name in {"site-packages", "dist-packages"} for parent in path.parents)
-
-
 def _walk(top: Path) -> Iterator[SourceFile | Problem]:
-    # os.walk does not follow links to directories, so that a loop of links ends by itself.
+    # Links are not followed: a loop of links ends by itself, and nothing outside the tree is written to later.
     problems: list[Problem] = []
 
     def note(error: OSError) -> None:
@@ -106,8 +109,9 @@ def _walk(top: Path) -> Iterator[SourceFile | Problem]:
         yield from problems
         problems.clear()
         for name in sorted(names):
-            if name.endswith(".py"):
-                yield SourceFile(path=Path(directory, name), named=False)
+            path = Path(directory, name)
+            if name.endswith(".py") and path.is_file() and not path.is_symlink():
+                yield SourceFile(path=path, named=False)
     yield from problems
 
 

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from tasks.docstring.conditions import code
-from tasks.docstring.definitions import Definition, Function, Node, dotted, last
+from tasks.docstring.definitions import Definition, Function, Node, dotted, has_docstring, last
 from tasks.docstring.facts import Facts, Owner, Param, ParamKind, Thing
 from tasks.docstring.raises import raised
 from tasks.docstring.uses import uses
@@ -23,7 +23,7 @@ def facts_of(definition: Definition, module: ast.Module, docs: dict[str, str], *
         "qualname": definition.qualname,
         "decorators": decorators,
         "module_doc": _first_line(ast.get_docstring(module)),
-        "existing": definition.docstring or "",
+        "existing": (definition.docstring or "") if has_docstring(node) else "",
     }
     if isinstance(node, ast.ClassDef):
         return Facts(

@@ -14,6 +14,7 @@ from tasks.docstring import export, source
 from tasks.docstring.accept import judge
 from tasks.docstring.answer import DocstringAnswer
 from tasks.docstring.facts import JobInput
+from tasks.docstring.improve import improved
 from tasks.docstring.options import Options, Source
 from tasks.docstring.render import render
 from tasks.docstring.request import facts_in, request_of
@@ -64,7 +65,8 @@ def _verdict(job: Job, answer: DocstringAnswer, options: JsonObject) -> Verdict:
         return judged
     told = Options.model_validate(options)
     target = work.target
-    text = render(judged, work.facts, told.style, target.line_length - target.indent)
+    write_up = improved if work.facts.existing else render
+    text = write_up(judged, work.facts, told.style, target.line_length - target.indent)
     return Accepted(result={"docstring": text, "style": told.style, "answer": judged.model_dump(mode="json")})
 
 

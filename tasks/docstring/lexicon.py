@@ -201,7 +201,7 @@ FUNCTIONS = _words("fn func fun callback cb hook handler")
 """Last words of a parameter that is called."""
 
 ENGLISH = _words("the a of to is are and or if with from for that this it be as not by when returns return was has its")
-"""Words that no longer English text does without."""
+"""Words that English texts do not do without."""
 
 DOING = _words(
     "abort add apply autoscale cancel create delete get grow kill list login logout purge remove restart retry revoke "
@@ -211,3 +211,9 @@ DOING = _words(
 
 HANDLERS = _words("handler callback hook listener receiver cb")
 """Last words of a function that something else calls."""
+
+FOREIGN = _words(
+    "der die das und ist nicht den dem ein eine von wird mit auf gibt werden zu aus le la les des une est et du dans "
+    "que pour el los las una del y en es para por con il gli della che di un sono per het een van niet voor jest nie"
+)
+"""Words that texts in other languages do not do without."""

@@ -12,43 +12,50 @@ from tasks.docstring.definitions import Definition, Function, definitions, dotte
 from tasks.docstring.extract import facts_of
 from tasks.docstring.facts import JobInput, Target
 from tasks.docstring.guard import Guard, guard_of
+from tasks.docstring.improve import lacks
 from tasks.docstring.options import Options, Source
 from tasks.kind import Found, Problem
 
 _MAX_SOURCE = 12_000  # characters, some 3,000 tokens: a longer body says little more about what it is for
 _MAX_NAMES = 200
+_EVERYTHING = [range(1, 1 << 30)]
 
 
 def jobs(source: Source, options: Options) -> Iterator[Found]:
     """Streams files in sorted order. Raises InputError when there is nothing to document, or a named file is bad."""
-    paths = discover.resolve(source.paths)
-    root = discover.root_of(paths)
+    places = discover.resolve(source.paths)
+    root = discover.root_of(places)
     touched = None if source.changed_since is None else changed.lines(root, source.changed_since)
     length = options.line_length or discover.line_length(root)
-    count = files = 0
-    for item in discover.files(paths):
+    count = files = unreadable = 0
+    for item in discover.files(places):
+        files += 1
         if isinstance(item, Problem):
+            unreadable += 1
             yield item
             continue
-        files += 1
-        ranges = None if touched is None else touched.get(item.path)
-        if touched is not None and not ranges:
-            continue
-        for found in _read(item, root, options, length):
-            if isinstance(found, JobDraft) and ranges is not None and not _touches(found, ranges):
+        ranges = _EVERYTHING if touched is None else touched.get(item.path, [])
+        for one in _read(item, root, options, length) if ranges else ():
+            if isinstance(one, Problem):
+                unreadable += not one.by_design
+            elif not _touches(one, ranges):
                 continue
-            count += isinstance(found, JobDraft)
-            yield found
-    if not files:
-        raise InputError(f"no Python files in {', '.join(source.paths)}")
+            else:
+                count += 1
+            yield one
     if not count:
-        raise InputError(_nothing(source, options, files), hint="use --improve to extend existing docstrings")
+        raise _nothing(source, options, files, unreadable)
 
 
-def _nothing(source: Source, options: Options, files: int) -> str:
-    what = "nothing to improve" if options.improve else "nothing to document"
+def _nothing(source: Source, options: Options, files: int, unreadable: int) -> InputError:
+    where = ", ".join(source.paths)
+    if not files:
+        return InputError(f"no Python files in {where}")
+    what = "improve" if options.improve else "document"
     since = f" changed since {source.changed_since}" if source.changed_since else ""
-    return f"{what} in {', '.join(source.paths)}: {files} files{since}, no definition lacks a docstring"
+    bad = f", {unreadable} of them unreadable" if unreadable else ""
+    hint = "" if options.improve else "improve extends docstrings that are there, private and nested look further"
+    return InputError(f"nothing to {what} in {where}: {files} Python files{since}{bad}", hint=hint)
 
 
 def _touches(draft: JobDraft, ranges: list[range]) -> bool:
@@ -60,9 +67,13 @@ def _touches(draft: JobDraft, ranges: list[range]) -> bool:
 def _read(item: discover.SourceFile, root: Path, options: Options, length: int) -> Iterator[Found]:
     where = item.path.relative_to(root).as_posix()
     try:
+        where.encode()
         data = _bytes(item.path)
         file = textfile.decode(data)
         tree = textfile.parse(file.text)
+    except UnicodeEncodeError:
+        yield Problem(where=ascii(where), what="its name is not valid UTF-8")
+        return
     except textfile.UnreadableSource as exc:
         if item.named:
             raise InputError(f"{item.path}: {exc}") from exc
@@ -109,13 +120,17 @@ class _Module:
                 yield Problem(where=where, what=f"{definition.qualname} left alone: {reason}", by_design=True)
                 continue
             try:
-                yield self._draft(definition)
+                draft = self._draft(definition)
+                if draft is not None:
+                    yield draft
             except RecursionError:
                 yield Problem(where=where, what=f"{definition.qualname}: nested too deeply to be read")
 
-    def _draft(self, definition: Definition) -> JobDraft:
+    def _draft(self, definition: Definition) -> JobDraft | None:
         node = definition.node
         facts = facts_of(definition, self._tree, self._docs, init_in_class=self._options.init == "class")
+        if facts.existing and not lacks(facts):
+            return None
         first = node.body[0]
         own_line = first.lineno > node.lineno and not self._lines.indentation(first.lineno, first.col_offset).strip()
         indent = first.col_offset if own_line else node.col_offset + 4
@@ -159,7 +174,7 @@ def is_wanted(definition: Definition, options: Options) -> bool:
 
 
 def _improvable(definition: Definition, options: Options) -> bool:
-    return options.improve and ">>>" not in (definition.docstring or "")
+    return options.improve and options.style != "pep257" and ">>>" not in (definition.docstring or "")
 
 
 def _is_own_code(node: Function, options: Options) -> bool:
