@@ -33,6 +33,7 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
+_CONNECTIONS = 16
 _STOP_S = 75.0  # the longest call, and a little
 
 
@@ -157,9 +158,17 @@ class Runtime:
 def _client(url: str) -> aioredis.Redis:
     if not url:
         raise InputError("REDIS_URL is not set", hint="start the embedded servers with `sweep up`, or set REDIS_URL")
-    return aioredis.from_url(
-        url, socket_timeout=10, socket_connect_timeout=5, socket_keepalive=True, health_check_interval=15
+    # Bounded and blocking: a thousand calls in flight must not open a thousand connections.
+    pool = aioredis.BlockingConnectionPool.from_url(
+        url,
+        max_connections=_CONNECTIONS,
+        timeout=5,
+        socket_timeout=10,
+        socket_connect_timeout=5,
+        socket_keepalive=True,
+        health_check_interval=15,
     )
+    return aioredis.Redis.from_pool(pool)
 
 
 def _start_loop() -> _Loop:

@@ -17,6 +17,7 @@ import redis.asyncio
 from redis.asyncio.client import Pipeline
 from redis.exceptions import NoScriptError, RedisError
 
+from core.cache.coalesce import Coalescer
 from core.cache.codec import Entry, pack_call, pack_entry, unpack_call, unpack_entry
 from core.cache.stats import CacheStats
 from core.errors import CacheUnavailable
@@ -44,6 +45,8 @@ class RedisCache:
         self._client = client
         self._hits = 0
         self._misses = 0
+        self._puts = Coalescer(self._put_all)
+        self._releases = Coalescer(self._release_all)
 
     # -- answers
 
@@ -60,15 +63,20 @@ class RedisCache:
         return found
 
     async def put(self, call: CallRecord, answers: Mapping[str, Answer], *, ttl_s: float) -> None:
-        """Stores a call and its answers. One round trip."""
+        """Stores a call and its answers. One round trip, shared with all that are stored at the same time."""
         sweep = str(call.metadata.get("sweep", ""))
+        values = {f"{_CALL}{call.id}": pack_call(call)}
+        for print_, answer in answers.items():
+            values[_ANSWER + print_] = pack_entry(Entry(answer=answer, sweep=sweep, model=call.model))
+        await self._puts.add((values, ttl_s))
+
+    async def _put_all(self, batch: list[tuple[dict[str, bytes], float]]) -> None:
         with _translated():
             async with asyncio.timeout(_TIMEOUT_S):
                 pipe = self._client.pipeline(transaction=False)
-                pipe.set(f"{_CALL}{call.id}", pack_call(call), px=_spread_ms(ttl_s))
-                for print_, answer in answers.items():
-                    value = pack_entry(Entry(answer=answer, sweep=sweep, model=call.model))
-                    pipe.set(_ANSWER + print_, value, px=_spread_ms(ttl_s))
+                for values, ttl_s in batch:
+                    for key, value in values.items():
+                        pipe.set(key, value, px=_spread_ms(ttl_s))
                 await pipe.execute()
 
     async def calls(self, call_ids: Sequence[int]) -> Mapping[int, CallRecord]:
@@ -100,7 +108,10 @@ class RedisCache:
 
     async def release(self, leads: Sequence[Lead]) -> None:
         """Ends the leads that still hold; others' are left alone."""
-        await self._hold(leads, 0)
+        await self._releases.add(leads)
+
+    async def _release_all(self, batch: list[Sequence[Lead]]) -> None:
+        await self._hold([lead for leads in batch for lead in leads], 0)
 
     async def _claim(self, fingerprints: Sequence[str]) -> tuple[dict[str, Claim], list[str]]:
         if not fingerprints:
