@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tasks import records
-from tasks.embedding.documents import Document, Read, from_text, pieces_of
+from tasks.embedding.documents import Document, Read, from_row, pieces_of
 from tasks.embedding.markup import SUFFIXES, Markup
 from tasks.embedding.spec import EmbeddingSource
 from tasks.kind import Problem
@@ -117,27 +117,6 @@ def _rows(path: Path, field: str, source: EmbeddingSource) -> Iterator[Read]:
     for record in records.read(str(path)):
         if isinstance(record, Problem):
             yield record
-            continue
-        where = f"{path.as_posix()}:{record.line}"
-        text = record.values.get(field)
-        if isinstance(text, str):
-            yield from_text(text, key=_key(record, source.key, where), title=_title(record, path.name))
-        elif field in record.values:
-            yield Problem(where=where, what=f"{field!r} is {_type(text)}, not text")
         else:
-            known = ", ".join(list(record.values)[:20])
-            yield Problem(where=where, what=f"no field {field!r}; there are: {known}")
-
-
-def _key(record: records.Record, name: str | None, where: str) -> str:
-    value = record.values.get(name or "id")
-    return str(value) if isinstance(value, str | int) and str(value).strip() else where
-
-
-def _title(record: records.Record, default: str) -> str:
-    title = record.values.get("title")
-    return title if isinstance(title, str) and title.strip() else default
-
-
-def _type(value: object) -> str:
-    return "empty" if value is None else f"a {type(value).__name__}"
+            where = f"{path.as_posix()}:{record.line}"
+            yield from_row(record.values, where=where, field=field, key=source.key, title=path.name)

@@ -23,7 +23,7 @@ from core.model import (
 )
 from core.preprocess import normalise_text
 from tasks.drafts import checked
-from tasks.embedding import chunking, export, files, packages
+from tasks.embedding import chunking, export, files, packages, queries
 from tasks.embedding.documents import Document
 from tasks.embedding.markup import CLEANING_VERSION, clean
 from tasks.embedding.spec import EmbeddingOptions, EmbeddingSource
@@ -46,7 +46,11 @@ class EmbeddingKind:
         wanted = EmbeddingSource.model_validate(source)
         chosen = EmbeddingOptions.model_validate(options)
         size = chunking.Size(chunk=chosen.chunk_tokens, overlap=chosen.overlap)
-        read = chain(files.documents(wanted), packages.documents(wanted.packages) if wanted.packages else ())
+        read = chain(
+            files.documents(wanted),
+            packages.documents(wanted.packages) if wanted.packages else (),
+            queries.documents(wanted),
+        )
         found = chain.from_iterable(
             (document,) if isinstance(document, Problem) else _chunks(document, size) for document in read
         )

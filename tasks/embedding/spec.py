@@ -9,7 +9,7 @@ MOST_TOKENS = 8_191
 
 
 class EmbeddingSource(BaseModel):
-    """Files and directories, and the descriptions that installed Python packages carry.
+    """Files and directories, the descriptions that installed Python packages carry, and the rows of a SQL query.
 
     In directories, text, Markdown, reStructuredText and HTML are read, and JSONL or CSV where ``field`` or ``column``
     is given. A file named by itself is read whatever its name; ``field`` and ``column`` are then ``text`` by default.
@@ -23,11 +23,15 @@ class EmbeddingSource(BaseModel):
     key: str | None = None  # field or column that names the document; default: id, else file and line
     encoding: str = "utf-8"  # of text files without a byte order mark
     packages: bool | tuple[str, ...] = False  # True: all installed distributions
+    url: str | None = None  # of a database, for ``query``
+    query: str | None = None  # SQL, a document a row; ``column`` and ``key`` name its columns
 
     @model_validator(mode="after")
     def _names_something(self) -> Self:
-        if not (self.paths or self.packages):
-            raise ValueError("name at least one path, or packages")
+        if not (self.paths or self.packages or self.query):
+            raise ValueError("name at least one path, packages, or a query")
+        if bool(self.url) != bool(self.query):
+            raise ValueError("a query needs the url of its database, and a url a query")
         return self
 
 
