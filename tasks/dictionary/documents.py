@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ _DATA_KEY = re.compile(
     re.DOTALL,
 )
 _MAP_KEYS = 60  # an object with more keys than this, their values alike, is a map as well
+_ALIKE = 3  # objects of one form under different keys: a map by the key
+_SPARSE_KEYS, _SPARSE = 20, 0.2
 _ANY_KEY = "*"
 
 
@@ -89,14 +92,39 @@ class Walker:
 
     def fields(self) -> Iterator[SourceField]:
         """The paths found, parents before children, in the order of their first appearance."""
+        maps = self._maps()
         for path, seen in self.paths.items():
-            yield SourceField(
-                name=path,
-                type=" | ".join(sorted(seen.types - {"null"})) or "null",
-                category=_category(seen.types),
-                nullable="null" in seen.types or seen.present < self._holders[seen.holder],
-                profile=seen.profile if self._policy.statistics else None,
-            )
+            if any(holder in maps for holder in self._above(path)):
+                continue
+            yield self._field(path, seen)
+            if path in maps:
+                yield SourceField(name=join(path, _ANY_KEY), type="any", category=Category.OTHER)
+
+    def _field(self, path: str, seen: "_Seen") -> SourceField:
+        return SourceField(
+            name=path,
+            type=" | ".join(sorted(seen.types - {"null"})) or "null",
+            category=_category(seen.types),
+            nullable="null" in seen.types or seen.present < self._holders[seen.holder],
+            profile=seen.profile if self._policy.statistics else None,
+        )
+
+    def _maps(self) -> set[str]:
+        """Objects with many keys that are each there in few records: the keys are data, whatever they look like."""
+        keys = Counter(seen.holder for seen in self.paths.values())
+        there: Counter[str] = Counter()
+        for seen in self.paths.values():
+            there[seen.holder] += seen.present
+        return {
+            holder
+            for holder, count in keys.items()
+            if holder in self.paths and count > _SPARSE_KEYS and there[holder] < _SPARSE * count * self._holders[holder]
+        }
+
+    def _above(self, path: str) -> Iterator[str]:
+        while (seen := self.paths.get(path.removesuffix("[]"))) is not None and seen.holder:
+            path = seen.holder
+            yield path
 
     def _visit(self, path: str, value: Any, depth: int) -> None:
         if depth > _DEEPEST:
@@ -133,7 +161,10 @@ class Walker:
 def _is_map(value: dict[str, Any]) -> bool:
     if any(_DATA_KEY.fullmatch(key) for key in value):
         return True
-    return len(value) > _MAP_KEYS and len({_type(inner) for inner in value.values()}) == 1
+    if len(value) > _MAP_KEYS:
+        return len({_type(inner) for inner in value.values()}) == 1
+    rows = [frozenset(inner) for inner in value.values() if isinstance(inner, dict)]
+    return len(rows) == len(value) >= _ALIKE and len(set(rows)) == 1 and bool(rows[0])
 
 
 _TYPES = {

@@ -273,6 +273,20 @@ def test_json_fields_are_paths_and_keys_that_are_data_are_folded(tmp_path: Path)
     assert "47.11" not in prompts(items)
 
 
+def test_names_that_are_keys_do_not_become_fields(tmp_path: Path) -> None:
+    people = {name: {"age": 4} for name in ("planteda", "plantedb", "plantedc")}
+    lines = [{"n": n, "scores": {f"planted{n}": n, f"planted{n + 1}": n}} for n in range(60)]
+    one = written(tmp_path / "people.json", json.dumps({"people": people}))
+    other = written(tmp_path / "scores.jsonl", "\n".join(map(json.dumps, lines)))
+
+    items = found(one, other)
+
+    assert set(items) == {
+        "people.people", "people.people.*", "people.people.*.age", "scores.n", "scores.scores", "scores.scores.*",
+    }  # fmt: skip
+    assert "planted" not in prompts(items)
+
+
 def test_optional_fields_are_those_that_some_object_does_not_have(tmp_path: Path) -> None:
     items = found(written(tmp_path / "x.jsonl", '{"a": 1, "b": {"c": 1}}\n{"a": 2, "b": {}}\n'))
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from core import tokens
-from core.preprocess import Preprocessing, clean_whitespace, normalise_text, remove_pii, truncate
+from core.preprocess import clean_whitespace, normalise_text, remove_pii
 
 
 @pytest.mark.parametrize(
@@ -12,11 +11,6 @@ from core.preprocess import Preprocessing, clean_whitespace, normalise_text, rem
 )
 def test_white_space_becomes_single_blanks(text: str, clean: str) -> None:
     assert clean_whitespace(text) == clean
-
-
-def test_truncation_is_by_tokens() -> None:
-    assert truncate("one two three four", 2, "gpt-4o") == "one two"
-    assert tokens.count(truncate("word " * 10_000, 100, "gpt-4o"), "gpt-4o") <= 100
 
 
 @pytest.mark.parametrize(
@@ -80,21 +74,3 @@ def test_hostile_text_takes_no_longer_than_its_length(piece: str) -> None:
 )
 def test_embedding_text_loses_nul_and_outer_white_space_only(text: str, normal: str) -> None:
     assert normalise_text(text) == normal
-
-
-def test_by_default_nothing_is_done() -> None:
-    text = "  write   to test@example.com \n"
-    assert Preprocessing().apply(text) == text
-
-
-@pytest.mark.parametrize(
-    ("steps", "result"),
-    [
-        (Preprocessing(clean_whitespace=True), "write to test@example.com now"),
-        (Preprocessing(remove_pii=True), " write  to [EMAIL] now"),
-        (Preprocessing(max_tokens=2), " write "),
-        (Preprocessing(clean_whitespace=True, remove_pii=True, max_tokens=2), "write to"),
-    ],
-)
-def test_each_step_is_switched_by_itself(steps: Preprocessing, result: str) -> None:
-    assert steps.apply(" write  to test@example.com now", "gpt-4o").rstrip() == result.rstrip()
