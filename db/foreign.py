@@ -15,7 +15,12 @@ from sqlalchemy.pool import NullPool
 from core.clock import SystemClock
 from core.errors import InputError
 
-_DRIVERS = {"postgresql": "postgresql+psycopg2", "postgres": "postgresql+psycopg2", "mysql": "mysql+pymysql"}
+_DRIVERS = {
+    "postgresql": "postgresql+psycopg2",
+    "postgres": "postgresql+psycopg2",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}
 _PACKAGES = {"mysqldb": "mysqlclient", "psycopg2": "psycopg2-binary", "cx_oracle": "oracledb"}
 _TIMEOUTS = (
     "statement timeout",
@@ -25,6 +30,8 @@ _TIMEOUTS = (
     "lock timeout",
 )
 _EXAMPLES = "for example postgresql://user@host/name, mysql://user@host/name or sqlite:///path/to/file.db"
+_PATIENT = {"postgresql", "mysql", "mariadb"}  # their drivers wait for ever, or for minutes
+_CONNECT_S = 10
 _DEADLINE = "llmsweep_deadline"
 
 
@@ -56,6 +63,8 @@ def _engine(url: str, timeout_s: float) -> sa.Engine:
     options: dict[str, Any] = {"poolclass": NullPool}
     if parsed.get_backend_name() == "sqlite":
         options["creator"] = _sqlite_creator(parsed)
+    elif parsed.get_backend_name() in _PATIENT and "connect_timeout" not in parsed.query:
+        options["connect_args"] = {"connect_timeout": _CONNECT_S}
     try:
         engine = sa.create_engine(parsed, **options)
     except sa_exc.NoSuchModuleError as exc:
@@ -87,7 +96,7 @@ def _parse(url: str) -> sa.URL:
 def _connect(engine: sa.Engine) -> sa.Connection:
     try:
         connection = engine.connect()
-    except (sa_exc.SQLAlchemyError, OSError) as exc:
+    except (sa_exc.SQLAlchemyError, engine.dialect.loaded_dbapi.Error, OSError) as exc:
         said = describe_error(exc)[0]
         if engine.url.password:
             said = said.replace(str(engine.url.password), "***")

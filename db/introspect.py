@@ -1,4 +1,4 @@
-"""A foreign database as frozen values: tables, columns, keys, and bounded samples of rows. Only ever reads.
+"""A foreign database's catalogue as frozen values: tables, columns, keys. Only ever reads.
 
 Identifiers come from the catalogue and are quoted by SQLAlchemy: a name with quotes or ``;`` is just a name.
 """
@@ -6,27 +6,20 @@ Identifiers come from the catalogue and are quoted by SQLAlchemy: a name with qu
 import contextlib
 import itertools
 import warnings
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import exc as sa_exc
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.engine.reflection import Inspector, ObjectKind, ObjectScope
-from sqlalchemy.sql.elements import quoted_name
 
 from core.errors import InputError
-from db.foreign import describe_error, open_engine, start_deadline
+from db.foreign import describe_error, open_engine
 
-TEXT_PREFIX = 256
-"""Characters of a value that are read; its length is read beside it."""
-
-# Each table's statement is run once: caching thousands of them would only take memory.
-_STREAMED = {"stream_results": True, "yield_per": 500, "compiled_cache": None}
 _BATCH = 100  # tables a round of catalogue queries
-_SORT_COLUMNS = 32
 _SYSTEM_SCHEMAS = {"information_schema", "performance_schema", "mysql", "sys"}
 
 
@@ -98,25 +91,13 @@ class Broken:
     why: str
 
 
-class Unreadable(Exception):
-    """The rows of one table cannot be read. ``timed_out``: it was the statement timeout."""
-
-    def __init__(self, why: str, *, timed_out: bool) -> None:
-        super().__init__(why)
-        self.timed_out = timed_out
-
-
-Cell: TypeAlias = tuple[Any, int | None]
-"""A value (text cut to ``TEXT_PREFIX``, None for binary) and its full length; (None, None) is NULL."""
-
-
 class Database:
     """One read-only connection to a foreign database."""
 
     def __init__(self, connection: sa.Connection, *, timeout_s: float) -> None:
-        self._connection = connection
+        self.connection = connection
         self._dialect = connection.dialect
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
 
     def names(self, wanted_schema: Callable[[str], bool] | None = None) -> list[TableName]:
         """All tables and views, sorted. Without ``wanted_schema``: the user's schemas (PostgreSQL) or the default.
@@ -128,11 +109,11 @@ class Database:
         except sa_exc.SQLAlchemyError as exc:
             raise InputError(f"cannot read the database's catalogue: {describe_error(exc)[0]}") from exc
         finally:
-            self._connection.rollback()
+            self.connection.rollback()
 
     def _names(self, wanted_schema: Callable[[str], bool] | None) -> set[TableName]:
         found: set[TableName] = set()
-        inspector = sa.inspect(self._connection)
+        inspector = sa.inspect(self.connection)
         for schema in self._schemas(inspector, wanted_schema):
             tables = set(inspector.get_table_names(schema=schema or None)) - self._partitions(schema)
             views = set(inspector.get_view_names(schema=schema or None))
@@ -148,34 +129,9 @@ class Database:
             for batch in _batched(group):
                 yield from self._batch(schema, batch)
 
-    def rows(self, table: Table, columns: Sequence[Column], limit: int) -> Generator[tuple[Cell, ...], None, None]:
-        """At most ``limit`` rows, the same ones at each run, as one (value, length) pair a column.
-
-        Raises Unreadable. Which rows: the first by primary key, else by the columns' values.
-        """
-        source = sa.table(
-            self._quoted(table.name.name),
-            *(sa.column(self._quoted(column.name)) for column in table.columns),
-            schema=self._quoted(table.name.schema) if table.name.schema else None,
-        )
-        pairs = [self._projection(source.c[column.name], column) for column in columns]
-        wanted = [expression.label(f"p{n}") for n, expression in enumerate(itertools.chain.from_iterable(pairs))]
-        query = sa.select(*wanted).select_from(source).limit(limit)
-        start_deadline(self._connection, self._timeout_s)
-        try:
-            query = query.order_by(*self._order(source, table, pairs, limit))
-            result = self._connection.execute(query, execution_options=_STREAMED)
-            with contextlib.closing(result):
-                for row in result:
-                    yield tuple((row[n], row[n + 1]) for n in range(0, len(row), 2))
-        except (sa_exc.SQLAlchemyError, ValueError, OverflowError) as exc:
-            self._connection.rollback()
-            why, timed_out = describe_error(exc)
-            raise Unreadable(why, timed_out=timed_out) from exc
-
     def release(self) -> None:
         """Ends the read transaction, so that no lock or snapshot outlives a table."""
-        self._connection.rollback()
+        self.connection.rollback()
 
     # ---- catalogue
 
@@ -197,13 +153,13 @@ class Database:
             "SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
             " WHERE c.relispartition AND n.nspname = :schema"
         )
-        return set(self._connection.scalars(query, {"schema": schema}))
+        return set(self.connection.scalars(query, {"schema": schema}))
 
     def _batch(self, schema: str, names: Sequence[TableName]) -> Iterator[Table | Broken]:
         try:
             tables = self._reflect(schema, names)
         except sa_exc.SQLAlchemyError as exc:
-            self._connection.rollback()
+            self.connection.rollback()
             if len(names) == 1:
                 yield Broken(name=names[0], why=describe_error(exc)[0])
                 return
@@ -216,7 +172,7 @@ class Database:
     def _reflect(self, schema: str, names: Sequence[TableName]) -> dict[str, Table]:
         postgres = self._dialect.name == "postgresql"
         if postgres:  # so that each foreign key names its target's schema
-            self._connection.execute(sa.text("SET LOCAL search_path = pg_catalog"))
+            self.connection.execute(sa.text("SET LOCAL search_path = pg_catalog"))
         wanted: dict[str, Any] = {
             "schema": schema or None,
             "filter_names": [name.name for name in names],
@@ -225,7 +181,7 @@ class Database:
         }
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", sa_exc.SAWarning)  # a type of an extension is not our concern
-            inspector = sa.inspect(self._connection)
+            inspector = sa.inspect(self.connection)
             columns = inspector.get_multi_columns(**wanted)
             primary: dict[Any, Any] = dict(inspector.get_multi_pk_constraint(**wanted))
             foreign = inspector.get_multi_foreign_keys(**wanted)
@@ -245,7 +201,7 @@ class Database:
                 foreign_keys=tuple(_foreign_key(schema, found) for found in foreign.get(key) or ()),
                 uniques=_uniques(uniques.get(key), indexes.get(key)),
             )
-        self._connection.rollback()
+        self.connection.rollback()
         return tables
 
     def _columns(self, table: TableName, reflected: Sequence[Any]) -> tuple[Column, ...]:
@@ -273,38 +229,8 @@ class Database:
             " JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
             " WHERE n.nspname = :schema AND c.relname = :name AND a.attnum > 0 AND NOT a.attisdropped"
         )
-        found = self._connection.execute(query, {"schema": table.schema, "name": table.name})
+        found = self.connection.execute(query, {"schema": table.schema, "name": table.name})
         return {row[0]: row[1] for row in found}
-
-    # ---- rows
-
-    def _quoted(self, name: str) -> quoted_name:
-        # Elsewhere a lower-case name may stand for an upper-case one, and quoting would change its meaning.
-        always = self._dialect.name in {"postgresql", "sqlite", "mysql", "mariadb"}
-        return quoted_name(name, quote=True if always else None)
-
-    def _projection(self, column: sa.ColumnClause[Any], of: Column) -> tuple[sa.ColumnElement[Any], ...]:
-        """The value and its length, without ever fetching a long value or trusting a driver with a rare type."""
-        if self._dialect.name == "sqlite":  # any value may stand in any column
-            textual = sa.func.typeof(column).in_(["text", "blob"])
-            return sa.case((textual, sa.func.substr(column, 1, TEXT_PREFIX)), else_=column), sa.func.length(column)
-        length = sa.func.char_length if self._dialect.name in {"mysql", "mariadb"} else sa.func.length
-        if of.category is Category.BINARY:
-            return sa.null(), sa.func.length(column)
-        if of.category in {Category.NUMBER, Category.BOOLEAN}:
-            return column, sa.null()
-        text = sa.cast(column, sa.Text if self._dialect.name in {"postgresql", "mysql", "mariadb"} else sa.String(256))
-        return sa.func.substr(text, 1, TEXT_PREFIX), length(text)
-
-    def _order(
-        self, source: sa.TableClause, table: Table, pairs: Sequence[tuple[sa.ColumnElement[Any], ...]], limit: int
-    ) -> list[sa.ColumnElement[Any]]:
-        if table.primary_key:
-            return [source.c[name] for name in table.primary_key]
-        beyond = sa.select(sa.literal(1)).select_from(source).limit(1).offset(limit - 1)
-        if self._connection.execute(beyond).first() is None:
-            return []  # all rows are read, and what is computed of them does not depend on their order
-        return [value for value, _ in pairs if not isinstance(value, sa.sql.elements.Null)][:_SORT_COLUMNS]
 
 
 @contextlib.contextmanager

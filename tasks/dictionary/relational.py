@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
 from core.errors import InputError
-from db.introspect import Broken, Column, Database, Table, TableName, Unreadable, open_database
+from db.introspect import Broken, Column, Database, Table, TableName, open_database
+from db.sampling import Unreadable, rows
 from tasks.dictionary.fields import FieldTable, Policy, SourceField
 from tasks.dictionary.keys import joined
 from tasks.dictionary.statistics import Profile, row_limit
@@ -72,8 +73,8 @@ def _profiles(database: Database, table: Table, policy: Policy) -> tuple[dict[st
 
 
 def _fill(database: Database, table: Table, columns: Sequence[Column], batch: Sequence[Profile], limit: int) -> bool:
-    with closing(database.rows(table, columns, limit + 1)) as rows:
-        for number, row in enumerate(rows):
+    with closing(rows(database, table, columns, limit + 1)) as found:
+        for number, row in enumerate(found):
             if number == limit:
                 return True
             for profile, (value, length) in zip(batch, row, strict=True):
