@@ -18,6 +18,7 @@ VERSION = "2023-06-01"
 """The ``anthropic-version`` header."""
 
 _FINISH = {"end_turn": "stop", "stop_sequence": "stop", "tool_use": "stop", "max_tokens": "length"}
+_SYSTEM = frozenset({"system", "developer"})
 _RESERVED = frozenset({"model", "messages", "system", "stream", "max_completion_tokens"})
 
 
@@ -55,8 +56,8 @@ def messages_payload(request: ChatRequest) -> dict[str, Any]:
     payload = {key: value for key, value in params.items() if key not in _RESERVED}
     payload["max_tokens"] = params.get("max_tokens") or params.get("max_completion_tokens") or DEFAULT_COMPLETION
     payload["model"] = request.model
-    payload["messages"] = [{"role": m.role, "content": m.content} for m in request.messages if m.role != "system"]
-    system = "\n\n".join(m.content for m in request.messages if m.role == "system")
+    payload["messages"] = [{"role": m.role, "content": m.content} for m in request.messages if m.role not in _SYSTEM]
+    system = "\n\n".join(m.content for m in request.messages if m.role in _SYSTEM)
     if system:
         payload["system"] = system
     if request.schema is not None:

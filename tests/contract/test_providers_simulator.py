@@ -1,7 +1,10 @@
 """The simulator's replies mean the same to the `openai` package and to us, its faults end as our errors."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from openai.types.chat import ChatCompletionUserMessageParam
 
 from core.errors import MalformedAnswer, ProviderError, ProviderRefused, ProviderTimeout, ProviderUnreachable
 from core.model import ChatRequest, Message
-from core.ports import Health
+from core.ports import Health, Provider
 from core.providers import create
 from core.retry import Decision, Fail, Park, Retry, classify
 from core.settings import ProviderSettings
@@ -28,13 +31,22 @@ async def simulator() -> AsyncIterator[Remote]:
         yield found
 
 
+@contextlib.asynccontextmanager
+async def connected(simulator: Remote, name: str = "openai", **settings: Any) -> AsyncIterator[Provider]:
+    given = {"base_url": simulator.base_url, "api_key": "simulated", **settings}
+    provider = create(name, ProviderSettings.model_validate(given))
+    try:
+        yield provider
+    finally:
+        await provider.close()
+
+
 async def test_chat_from_the_simulator_is_read_as_the_reference_reads_it(simulator: Remote) -> None:
     message = ChatCompletionUserMessageParam(role="user", content=PROMPT)
     async with AsyncOpenAI(base_url=simulator.base_url, api_key="x", max_retries=0) as reference:
         expected = await reference.chat.completions.create(model="gpt-4o-mini", messages=[message], max_tokens=50)
-    provider = create("openai", ProviderSettings.model_validate({"base_url": simulator.base_url}))
-    found = await provider.chat(REQUEST)
-    await provider.close()
+    async with connected(simulator) as provider:
+        found = await provider.chat(REQUEST)
     assert expected.usage is not None
     assert found.text == expected.choices[0].message.content
     assert found.finish_reason == expected.choices[0].finish_reason
@@ -51,9 +63,8 @@ async def test_embeddings_from_the_simulator_are_read_as_the_reference_reads_the
         as_float = await reference.embeddings.create(
             model="text-embedding-3-small", input=texts, dimensions=256, encoding_format="float"
         )
-    provider = create("openai", ProviderSettings.model_validate({"base_url": simulator.base_url}))
-    found = await provider.embed("text-embedding-3-small", texts, 256)
-    await provider.close()
+    async with connected(simulator) as provider:
+        found = await provider.embed("text-embedding-3-small", texts, 256)
     expected = np.array([entry.embedding for entry in as_float.data], dtype=np.float32)
     np.testing.assert_allclose(found.vectors, expected, atol=1e-6)
     assert found.usage.prompt == as_float.usage.prompt_tokens
@@ -87,21 +98,17 @@ async def test_embeddings_from_the_simulator_are_read_as_the_reference_reads_the
 async def test_each_fault_of_the_simulator_ends_as_one_of_our_errors(
     fault: str, error: type[ProviderError], decision: type[Decision]
 ) -> None:
-    async with running(fail=[fault]) as simulator:
-        settings = {"base_url": simulator.base_url, "request_timeout": 1 if error is ProviderTimeout else 10}
-        provider = create("openai", ProviderSettings.model_validate(settings))
+    timeout_s = 1 if error is ProviderTimeout else 10
+    async with running(fail=[fault]) as simulator, connected(simulator, request_timeout=timeout_s) as provider:
         with pytest.raises(error) as caught:
             await provider.chat(REQUEST)
-        await provider.close()
     assert type(caught.value) is error
     assert isinstance(classify(caught.value), decision)
 
 
 async def test_a_throttled_call_learns_when_it_may_come_back() -> None:
-    async with running(rpm=60, burst_s=1) as simulator:
-        provider = create("openai", ProviderSettings.model_validate({"base_url": simulator.base_url}))
+    async with running(rpm=60, burst=1) as simulator, connected(simulator) as provider:
         ended = await asyncio.gather(*(provider.chat(REQUEST) for _ in range(5)), return_exceptions=True)
-        await provider.close()
     refused = [error for error in ended if isinstance(error, ProviderRefused)]
     assert refused
     for error in refused:
@@ -113,12 +120,8 @@ async def test_a_throttled_call_learns_when_it_may_come_back() -> None:
 
 
 async def test_anthropics_messages_are_understood_by_the_simulator(simulator: Remote) -> None:
-    provider = create("anthropic", ProviderSettings.model_validate({"base_url": simulator.base_url, "api_key": "x"}))
-    reply = await provider.chat(
-        ChatRequest(
-            provider="anthropic", model="claude-sonnet-4-5", messages=REQUEST.messages, params={"max_tokens": 9}
-        )
-    )
-    await provider.close()
+    request = replace(REQUEST, provider="anthropic", model="claude-sonnet-4-5", params={"max_tokens": 9})
+    async with connected(simulator, "anthropic") as provider:
+        reply = await provider.chat(request)
     assert reply.usage.completion > 0
     assert reply.text
