@@ -44,15 +44,14 @@ def answer_text(response: Any, metadata: Mapping[str, Any]) -> tuple[str, str]:
 
     Reads the OpenAI and the Anthropic body; a provider with another body keeps both in the call's metadata.
     """
-    if "text" in metadata:
-        return str(metadata["text"]), str(metadata.get("finish_reason") or "")
     body = response if isinstance(response, dict) else {}
     if choices := body.get("choices"):
         content = (choices[0].get("message") or {}).get("content")
         return _joined(content), str(choices[0].get("finish_reason") or "")
     if "content" in body:
         return _joined(body["content"]), str(body.get("stop_reason") or "")
-    return str(body.get("text") or ""), str(body.get("finish_reason") or "")
+    plain = body if "text" in body else metadata
+    return str(plain.get("text") or ""), str(plain.get("finish_reason") or "")
 
 
 def _joined(content: Any) -> str:

@@ -1,5 +1,6 @@
 """Questions about all calls, whatever sweep they belong to. Plain rows; drawing is somebody else's."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -49,7 +50,7 @@ _RECENT = (
 
 # Newest first along an index, so that a search ends as soon as it has found enough.
 _SEARCH = (
-    _CALL + r" WHERE request_json::text ILIKE %(pattern)s ESCAPE '\' ORDER BY created_at DESC, id DESC LIMIT %(limit)s"
+    _CALL + r" WHERE request_json::text ILIKE ANY (%(patterns)s) ORDER BY created_at DESC, id DESC LIMIT %(limit)s"
 )
 
 _SUMMARY = f"""
@@ -167,7 +168,7 @@ def search(engine: sqlalchemy.Engine, term: str, *, limit: int = 100) -> list[Ca
     if not term.strip():
         raise InputError("there is nothing to search for")
     with transaction(engine) as cursor:
-        cursor.execute(_SEARCH, {"pattern": f"%{_pattern(term)}%", "limit": limit})
+        cursor.execute(_SEARCH, {"patterns": _patterns(term), "limit": limit})
         return _call_rows(cursor)
 
 
@@ -185,10 +186,12 @@ def summary(engine: sqlalchemy.Engine) -> Summary:
     )
 
 
-def _pattern(term: str) -> str:
-    # The stored text is JSON: what the term looks like there, and then what ILIKE would read as a wildcard.
-    stored = dump_json(clean(term)).decode()[1:-1]
-    return stored.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+def _patterns(term: str) -> list[str]:
+    # The stored text is JSON, written by us or by an ORM that escapes all but ASCII: what the term looks like
+    # in either, and then what ILIKE would read as a wildcard.
+    stored = {dump_json(clean(term)).decode()[1:-1], json.dumps(clean(term))[1:-1]}
+    escaped = (text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") for text in stored)
+    return [f"%{text}%" for text in sorted(escaped)]
 
 
 def _call_rows(cursor: Cursor) -> list[CallRow]:

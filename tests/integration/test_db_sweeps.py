@@ -388,9 +388,10 @@ def test_commands_refuse_what_makes_no_sense(engine: sqlalchemy.Engine, feed: Fe
             command(engine, "nightly-docs")
     submit(engine, spec("gone"), drafts(4))
     control.cancel(engine, "gone")
-    for command in (control.pause, control.resume, control.retry):
+    refused: tuple[Callable[[sqlalchemy.Engine, str], object], ...] = (control.pause, control.resume, control.retry)
+    for steer in refused:
         with pytest.raises(InputError, match="cancelled"):
-            command(engine, "gone")
+            steer(engine, "gone")
     assert control.cancel(engine, "gone") is SweepState.CANCELLED
 
 
@@ -504,18 +505,20 @@ def test_an_orphaned_call_whose_answer_is_cached_is_booked_as_it_was(engine: sql
 
 @pytest.mark.parametrize("adopted", [False, True])
 def test_an_answer_that_comes_late_replaces_its_unknown_call(engine: sqlalchemy.Engine, *, adopted: bool) -> None:
+    old = 900_001  # far from the sequence's next
     sweep_id = submit(engine, spec(), drafts(4)).sweep_id
     worker = Worker(engine)
     lease = worker.take(sweep_id, 0)
-    calls.book_unknown(engine, [intent(1, sweep_id)])
-    job = JobResult(job_id=worker.pending(lease)[0], state=JobState.DONE, call_id=1, result={}, cached=adopted)
+    calls.book_unknown(engine, [intent(old, sweep_id)])
+    job = JobResult(job_id=worker.pending(lease)[0], state=JobState.DONE, call_id=old, result={}, cached=adopted)
     key = "adopted" if adopted else "calls"
-    late = replace(Outcome(lease=lease, jobs=(job,)), **{key: (record(1),)})  # type: ignore[arg-type] # one of two fields
+    late = replace(Outcome(lease=lease, jobs=(job,)), **{key: (record(old),)})  # type: ignore[arg-type] # one of two fields
     for _ in range(2):
         commit(engine, [late])
     now = status(engine, "first")
     assert (now.done, now.calls, now.calls_unknown, now.cost_usd, now.cost_usd_max) == (1, 1, 0, 0.001, 0.001)
     [row] = [row for row in rows(engine, "first") if row.state is JobState.DONE]
+    assert row.call_id != old
     assert count(engine, "raw_calls", f"id = {row.call_id} AND status = 'success'") == 1
     assert count(engine, "raw_calls") == 2
 
