@@ -28,9 +28,11 @@ _LOOKED_AT = 1_000
 """Candidates of an index scan, the most that pgvector takes: ten milliseconds, for a search that a person waits for."""
 
 # With a filter, the scan goes on until k rows passed it or none is left: pgvector's README, "Iterative Index Scans".
+# The memory is for the filter: without it, a large sweep's fingerprints would be looked up row by row, not hashed.
 _SETTINGS = """
     SELECT set_config('hnsw.ef_search', %s, true), set_config('hnsw.iterative_scan', 'strict_order', true),
-        set_config('hnsw.max_scan_tuples', '2147483647', true), set_config('hnsw.scan_mem_multiplier', '8', true)
+        set_config('hnsw.max_scan_tuples', '2147483647', true), set_config('hnsw.scan_mem_multiplier', '2', true),
+        set_config('work_mem', '256MB', true)
 """
 
 _NEAREST = """
@@ -121,13 +123,7 @@ def search(
             "sweeps": sweeps,
             "enough": _EXACT_BELOW,
         }
-        if sweeps is not None and _are_few(cursor, _FEW_JOBS, given):
-            cursor.execute(_NEAREST_OF_FEW, given)
-        else:
-            cursor.execute(_SETTINGS, (str(_LOOKED_AT),))
-            exact = exact or _are_few(cursor, _FEW_VECTORS, given)
-            cursor.execute(_statement(query.size, exact=exact, filtered=sweeps is not None), given)
-        near = cursor.fetchall()
+        near = _nearest(cursor, given, exact=exact)
         return _hits(cursor, near, sweeps)
 
 
@@ -164,6 +160,21 @@ def _sweeps(cursor: Cursor, name: str | None, kind: str | None) -> list[int] | N
     if name is not None and not found:
         raise unknown_sweep(cursor, name)
     return found
+
+
+def _nearest(cursor: Cursor, given: Mapping[str, Any], *, exact: bool) -> list[tuple[Any, ...]]:
+    filtered = given["sweeps"] is not None
+    if filtered and _are_few(cursor, _FEW_JOBS, given):
+        cursor.execute(_NEAREST_OF_FEW, given)
+        return cursor.fetchall()
+    cursor.execute(_SETTINGS, (str(_LOOKED_AT),))
+    exact = exact or _are_few(cursor, _FEW_VECTORS, given)
+    cursor.execute(_statement(given["dimension"], exact=exact, filtered=filtered), given)
+    near = cursor.fetchall()
+    if filtered and not exact and len(near) < given["k"]:  # the scan may have stopped at its limit of memory
+        cursor.execute(_statement(given["dimension"], exact=True, filtered=True), given)
+        near = cursor.fetchall()
+    return near
 
 
 def _are_few(cursor: Cursor, statement: str, given: Mapping[str, object]) -> bool:

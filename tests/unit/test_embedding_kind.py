@@ -7,7 +7,7 @@ import pytest
 
 from core.errors import InputError
 from core.fingerprint import fingerprint
-from core.model import Accepted, Answer, Job, JobState, Rejected, ResultRow, Usage, Variant
+from core.model import Accepted, Answer, Job, JobDraft, JobState, Rejected, ResultRow, Usage, Variant
 from tasks.embedding import KIND
 from tasks.kind import SweepKind
 
@@ -73,6 +73,27 @@ def test_a_grid_of_dimensions_goes_before_the_option() -> None:
     variant = Variant(provider="openai", model="m", params={"dimensions": 512})
 
     assert KIND.request(_job("x"), variant, {"dimensions": 256}).dimensions == 512
+
+
+def test_a_corpus_with_one_edited_document_asks_only_for_the_chunks_around_the_edit(tmp_path: Path) -> None:
+    for name in ("a.md", "b.md", "c.md"):
+        sections = [f"# {name} part {i}\n\n{f'Sentence {i} of {name}. ' * 40}" for i in range(30)]
+        (tmp_path / name).write_text("\n\n".join(sections))
+    before = _prints(tmp_path)
+
+    edited = tmp_path / "b.md"
+    edited.write_text(edited.read_text().replace("# b.md part 10\n", "# b.md part 10\n\nA sentence that is new.\n"))
+    after = _prints(tmp_path)
+
+    assert len(before) > 60
+    assert 1 <= len(after - before) <= 3
+    assert len(before - after) <= 3
+
+
+def _prints(directory: Path) -> set[str]:
+    found = KIND.jobs({"paths": [str(directory)]}, {"chunk_tokens": 200, "overlap": 20})
+    drafts = (draft for draft in found if isinstance(draft, JobDraft))
+    return {fingerprint(KIND.request(Job(id=1, key=draft.key, input=draft.input), SMALL, {})) for draft in drafts}
 
 
 @pytest.mark.parametrize("params", [{"temperature": 1}, {"dimensions": "many"}, {"dimensions": 0}])
