@@ -72,11 +72,15 @@ class Facts(_Value):
 
 
 class Target(_Value):
-    """Where the docstring goes. ``path`` is relative to ``root``; ``ordinal`` tells redefinitions apart, from 1."""
+    """Where the docstring goes. ``path`` is relative to ``root``; ``ordinal`` tells redefinitions apart, from 1.
+
+    ``essence`` is the digest of the file's code and comments: it stays when other docstrings of the sweep go in.
+    """
 
     root: str
     path: str
     sha256: str
+    essence: str
     qualname: str
     ordinal: int = 1
     lineno: int

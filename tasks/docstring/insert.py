@@ -3,14 +3,13 @@ the text is cut at one place a docstring, never parsed and printed again. Each r
 """
 
 import ast
-import io
 import re
-import tokenize
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.docstring import textfile
 from tasks.docstring.definitions import Definition, Node, definitions, docstring_node, has_docstring
+from tasks.docstring.essence import Essence
 from tasks.docstring.guard import guard_of
 from tasks.docstring.literal import literal
 
@@ -178,7 +177,7 @@ def _applied(text: str, edits: Sequence[_Edit]) -> str:
 
 def _verified(file: textfile.TextFile, tree: ast.Module, edits: list[_Edit]) -> tuple[list[_Edit], list[Refusal]]:
     """All at once as a rule; when that fails, one by one, so that one bad place costs nobody else a docstring."""
-    original = _Essence.of(file.text, tree)
+    original = Essence.of(file.text, tree)
     if not _problem(file, original, edits):
         return edits, []
     good: list[_Edit] = []
@@ -192,44 +191,18 @@ def _verified(file: textfile.TextFile, tree: ast.Module, edits: list[_Edit]) -> 
     return good, bad
 
 
-@dataclass(frozen=True, slots=True)
-class _Essence:
-    """What an insertion must not change."""
-
-    code: str
-    comments: tuple[str, ...]
-
-    @classmethod
-    def of(cls, text: str, tree: ast.Module) -> "_Essence":
-        return cls(_stripped(tree), _comments(text))
-
-
-def _problem(file: textfile.TextFile, original: _Essence, edits: Sequence[_Edit]) -> str:
+def _problem(file: textfile.TextFile, original: Essence, edits: Sequence[_Edit]) -> str:
     """Why the edited file would not be the same program with these docstrings; empty when it is."""
     text = _applied(file.text, edits)
     try:
         file.encode(text)
         tree = textfile.parse(text)
         found = {(d.qualname, d.ordinal): d.docstring for d in definitions(tree)}
-        if _Essence.of(text, tree) != original:
+        if Essence.of(text, tree) != original:
             return "the code around it would change"
     except UnicodeEncodeError:
         return f"the file's encoding ({file.encoding}) lacks a character of the docstring"
-    except (textfile.UnreadableSource, tokenize.TokenError, RecursionError) as exc:
+    except textfile.UnreadableSource as exc:
         return f"the file would not parse any more: {exc}"
     wrong = [e.doc for e in edits if found.get((e.doc.qualname, e.doc.ordinal)) != e.doc.text]
     return "the docstring would not read as it was written" if wrong else ""
-
-
-def _stripped(tree: ast.Module) -> str:
-    for definition in definitions(tree):
-        constant = docstring_node(definition.node)
-        if constant is not None:
-            definition.node.body = definition.node.body[1:]
-    return ast.dump(tree)
-
-
-def _comments(text: str) -> tuple[str, ...]:
-    plain = text.replace("\r\n", "\n").replace("\r", "\n")
-    tokens = tokenize.generate_tokens(io.StringIO(plain).readline)
-    return tuple(token.string for token in tokens if token.type == tokenize.COMMENT)

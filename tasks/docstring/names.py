@@ -11,6 +11,7 @@ _STRING = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 # snake_case, calls and exception classes: prose has no such words
 _CODE_LIKE = re.compile(r"\b(?:[A-Za-z]\w*_\w+|_\w+|[A-Za-z]\w*(?=\(\))|[A-Z]\w+(?:Error|Exception|Warning))\b")
+_EXCEPTION = re.compile(r"^[A-Z]\w*(?:Error|Exception|Warning)$")  # builtin or not: the code must name it
 _KNOWN = frozenset({*dir(builtins), *keyword.kwlist, *keyword.softkwlist, "self", "cls", "args", "kwargs", "__init__"})
 
 
@@ -18,7 +19,8 @@ def unresolved(text: str, job: JobInput) -> list[str]:
     """Complaints about names in the text that neither code, signature, module nor builtins know."""
     quoted = {name for code in _QUOTED.findall(text) for name in _NAME.findall(_STRING.sub(" ", code))}
     bare = set(_CODE_LIKE.findall(_QUOTED.sub(" ", text)))
-    invented = sorted((quoted | bare) - _KNOWN - known_names(job))
+    told = (quoted | bare) - known_names(job)
+    invented = sorted(name for name in told if name not in _KNOWN or _EXCEPTION.search(name))
     return [f"no such name in the code: {', '.join(invented[:5])}"] if invented else []
 
 

@@ -1,14 +1,14 @@
 """From result rows to new file contents: what `sweep apply` writes and what the patch shows."""
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.model import JobState, ResultRow
 from tasks.docstring import textfile
+from tasks.docstring.essence import Essence
 from tasks.docstring.facts import Target
-from tasks.docstring.insert import Doc, insert
+from tasks.docstring.insert import Doc, Inserted, insert
 
 _USABLE = frozenset({JobState.DONE, JobState.FALLBACK})
 
@@ -64,7 +64,7 @@ def _change(path: Path, target: Target, docs: list[Doc]) -> FileChange | Skipped
         return Skipped(where=str(path), reason=f"cannot be read: {exc.strerror}")
     except textfile.UnreadableSource as exc:
         return Skipped(where=str(path), reason=str(exc))
-    if hashlib.sha256(old).hexdigest() != target.sha256 and len(inserted.present) < len(docs):
+    if file.sha256 != target.sha256 and not _is_own_work(file, target, inserted):
         return Skipped(where=str(path), reason="changed since the sweep read it")
     return FileChange(
         path=path,
@@ -75,3 +75,8 @@ def _change(path: Path, target: Target, docs: list[Doc]) -> FileChange | Skipped
         present=inserted.present,
         skipped=tuple(Skipped(where=f"{path}::{r.qualname}", reason=r.reason) for r in inserted.refused),
     )
+
+
+def _is_own_work(file: textfile.TextFile, target: Target, inserted: Inserted) -> bool:
+    """Whether the file differs by docstrings of this very sweep alone: an earlier apply, before a retry."""
+    return bool(inserted.present) and Essence.of(file.text, textfile.parse(file.text)).digest() == target.essence

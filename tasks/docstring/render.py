@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from tasks.docstring.answer import DocstringAnswer
+from tasks.docstring.definitions import last
 from tasks.docstring.facts import Facts, Param
 from tasks.docstring.options import Style
 from tasks.docstring.wrap import glue, paragraph, prose
@@ -138,7 +139,8 @@ def _fields(sign: str, param_tag: str, raise_tag: str, answer: DocstringAnswer, 
         found.append((tag, text))
         if type_:
             found.append((tag_type, type_))
-    found += [(f"{raise_tag} {r.type}", r.condition) for r in answer.raises]
+    # Epytext readers take a plain name there, no dotted one.
+    found += [(f"{raise_tag} {r.type if sign == ':' else last(r.type)}", r.condition) for r in answer.raises]
     lines: Section = []
     for tag, text in found:
         lines += paragraph(f"{sign}{tag}: {mark(text)}", width, rest=_STEP)

@@ -1,6 +1,7 @@
 """The source of a docstring sweep: one job for each definition that lacks a docstring."""
 
 import ast
+import functools
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from core.errors import InputError
 from core.model import JobDraft
 from tasks.docstring import changed, discover, textfile
 from tasks.docstring.definitions import Definition, Function, definitions, dotted, has_docstring, last
+from tasks.docstring.essence import Essence
 from tasks.docstring.extract import facts_of
 from tasks.docstring.facts import JobInput, Target
 from tasks.docstring.guard import Guard, guard_of
@@ -123,7 +125,7 @@ class _Module:
                 draft = self._draft(definition)
                 if draft is not None:
                     yield draft
-            except RecursionError:
+            except (RecursionError, textfile.UnreadableSource):
                 yield Problem(where=where, what=f"{definition.qualname}: nested too deeply to be read")
 
     def _draft(self, definition: Definition) -> JobDraft | None:
@@ -138,6 +140,7 @@ class _Module:
             root=str(self._root),
             path=self._where,
             sha256=self._file.sha256,
+            essence=self._essence,
             qualname=definition.qualname,
             ordinal=definition.ordinal,
             lineno=node.lineno,
@@ -152,6 +155,10 @@ class _Module:
             key=f"{self._where}::{definition.qualname}{suffix}",
             input=job.model_dump(mode="json", exclude_defaults=True),
         )
+
+    @functools.cached_property
+    def _essence(self) -> str:
+        return Essence.of(self._file.text, self._tree).digest()
 
     def _segment(self, definition: Definition) -> str:
         node = definition.node

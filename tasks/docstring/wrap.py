@@ -4,7 +4,7 @@ import re
 import textwrap
 
 _GLUE = "\x00"  # stands for a blank that must not become a line break
-_CODE = re.compile(r"``[^`\n]{1,60}``|`[^`\n]{1,60}`")
+_CODE = re.compile(r"``[^`\n]{1,60}``|`[^`\n]{1,60}`|C\{[^{}\n]{1,60}\}")
 _MARKUP_START = re.compile(r" +(?=[:@.>*+#|=~-]|\d+[.)]|[A-Z][A-Za-z ]{0,20}:(?: |$))")
 _ITEM = re.compile(r"^(\s*(?:[-*+]|\d+[.)]) +)(\S.*)$")
 _MIN_WIDTH = 24
