@@ -19,7 +19,7 @@ _FAST_SEED = bytes(32)
 
 
 class Answers:
-    """Answers of a run. ``writer`` None: nothing is written by rule, all answers are cheap and of one size."""
+    """Answers of a run. ``writer`` None: nobody writes, all answers are cheap and of one size."""
 
     def __init__(self, writer: Writer | None) -> None:
         self._writer = writer

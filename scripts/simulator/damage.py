@@ -63,7 +63,7 @@ async def _huge(request: web.BaseRequest, body: bytes, headers: Mapping[str, str
 
 async def _reset(request: web.BaseRequest) -> web.StreamResponse:
     transport = request.transport
-    if isinstance(transport, asyncio.Transport):
+    if transport is not None:
         connection = transport.get_extra_info("socket")
         # Without lingering the kernel sends RST in place of FIN.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

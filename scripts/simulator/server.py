@@ -61,7 +61,7 @@ class Exchange:
 class Simulator:
     """One simulated provider. ``handle`` is an aiohttp low-level request handler."""
 
-    def __init__(self, options: Options, clock: Clock, writer: Writer | None) -> None:
+    def __init__(self, options: Options, clock: Clock, writer: Writer) -> None:
         """``writer``: answers chat prompts by rule; only asked when the options want rules."""
         now = clock.monotonic()
         self._options = options

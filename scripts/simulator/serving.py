@@ -70,7 +70,7 @@ async def serve(
     options: Options,
     listening: socket.socket,
     *,
-    writer: Writer | None,
+    writer: Writer,
     ready: Callable[[], None],
     stop: asyncio.Event,
 ) -> None:

@@ -16,6 +16,7 @@ import uvloop
 from scripts.simulator.answers import Writer
 from scripts.simulator.options import Options, read_options
 from scripts.simulator.serving import bound_socket, serve, url_of
+from tasks import registry
 
 _PATIENCE_S = 30.0
 
@@ -57,11 +58,11 @@ class Remote:
 class running:  # noqa: N801  reads as a verb: `with running(...)`
     """Runs a simulator on a free port, in a thread, or with ``process=True`` as a process of its own.
 
-    The options are those of ``read_options``. ``writer`` answers chat prompts by rule (thread only; None: nothing is
-    written by rule); a process uses the kinds' writers. Usable with ``with`` and ``async with``.
+    The options are those of ``read_options``. ``writer`` answers chat prompts by rule in place of the kinds' writers
+    (in a thread only). Usable with ``with`` and ``async with``.
     """
 
-    def __init__(self, *, process: bool = False, writer: Writer | None = None, **options: Any) -> None:
+    def __init__(self, *, process: bool = False, writer: Writer = registry.answer, **options: Any) -> None:
         self._backend: _Thread | _Process
         if process:
             self._backend = _Process(options)
@@ -84,7 +85,7 @@ class running:  # noqa: N801  reads as a verb: `with running(...)`
 
 
 class _Thread:
-    def __init__(self, options: Options, writer: Writer | None) -> None:
+    def __init__(self, options: Options, writer: Writer) -> None:
         self._options = options
         self._writer = writer
         self._ready: Future[str] = Future()

@@ -1,10 +1,11 @@
 """The simulator over HTTP, with the official client where it has one: what is answered, refused and counted."""
 
+import asyncio
 import base64
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import aiohttp
 import httpx
 import numpy as np
 import openai
@@ -20,9 +21,14 @@ from tasks.docstring.answer import DocstringAnswer
 CHAT = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Say hello."}]}
 
 
+def nobody(_messages: Sequence[Message]) -> str | None:
+    """Writes nothing by rule, so that the simulator's own answers are seen."""
+    return None
+
+
 @pytest.fixture(scope="module")
 def sim() -> Iterator[Remote]:
-    with running() as remote:
+    with running(writer=nobody) as remote:
         yield remote
 
 
@@ -162,7 +168,7 @@ def test_models_are_listed_and_described(sim: Remote) -> None:
 
 
 def test_only_the_chosen_models_are_served() -> None:
-    with running(models=["mine"]) as remote, client(remote) as api:
+    with running(writer=nobody, models=["mine"]) as remote, client(remote) as api:
         assert [model.id for model in api.models.list()] == ["mine"]
         with pytest.raises(openai.NotFoundError) as caught:
             api.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "x"}])
@@ -171,7 +177,7 @@ def test_only_the_chosen_models_are_served() -> None:
 
 def test_azure_deployments_are_served_under_their_paths() -> None:
     with (
-        running(key="azure-key") as remote,
+        running(writer=nobody, key="azure-key") as remote,
         openai.AzureOpenAI(
             azure_endpoint=remote.url, api_key="azure-key", api_version="2024-10-21", max_retries=0
         ) as api,
@@ -185,7 +191,7 @@ def test_azure_deployments_are_served_under_their_paths() -> None:
 
 
 def test_anthropic_messages_come_in_their_own_shape(sim: Remote) -> None:
-    body = {
+    body: dict[str, Any] = {
         "model": "claude-sonnet-4-5",
         "max_tokens": 400,
         "system": "Be brief.",
@@ -204,15 +210,20 @@ def test_anthropic_messages_come_in_their_own_shape(sim: Remote) -> None:
 @pytest.mark.parametrize("way", ["output_config", "output_format", "tool"])
 def test_anthropic_structures_come_in_the_way_they_were_asked_for(sim: Remote, way: str) -> None:
     schema = DocstringAnswer.model_json_schema()
-    wanted: dict[str, Any] = {
+    ways: dict[str, dict[str, Any]] = {
         "output_config": {"output_config": {"format": {"type": "json_schema", "schema": schema}}},
         "output_format": {"output_format": {"type": "json_schema", "schema": schema}},
         "tool": {
             "tools": [{"name": "answer", "input_schema": schema}],
             "tool_choice": {"type": "tool", "name": "answer"},
         },
-    }[way]
-    body = {"model": "claude", "max_tokens": 400, "messages": [{"role": "user", "content": "x"}], **wanted}
+    }
+    body: dict[str, Any] = {
+        "model": "claude",
+        "max_tokens": 400,
+        "messages": [{"role": "user", "content": "x"}],
+        **ways[way],
+    }
 
     block = post(sim, "/v1/messages", body, headers={"anthropic-version": "2023-06-01"}).json()["content"][0]
 
@@ -222,11 +233,16 @@ def test_anthropic_structures_come_in_the_way_they_were_asked_for(sim: Remote, w
         DocstringAnswer.model_validate_json(block["text"])
 
 
-def test_a_thousand_calls_at_once_are_held_in_flight() -> None:
-    with running(latency="0.5", tokens="approx") as remote, ThreadPoolExecutor(64) as pool:
-        statuses = list(pool.map(lambda _: post(remote, "/v1/chat/completions", CHAT).status_code, range(64)))
+async def test_hundreds_of_calls_at_once_are_all_held_in_flight() -> None:
+    simulator = running(writer=nobody, latency="2", tokens="approx")
+    async with simulator as remote, aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+        async def status() -> int:
+            async with session.post(f"{remote.base_url}/chat/completions", json=CHAT) as reply:
+                return reply.status
+
+        statuses = await asyncio.gather(*(status() for _ in range(400)))
         stats = remote.stats()
 
-    assert statuses == [200] * 64
-    assert stats["max_in_flight"] == 64
-    assert stats["in_flight"] == 0
+    assert statuses == [200] * 400
+    assert (stats["max_in_flight"], stats["in_flight"]) == (400, 0)

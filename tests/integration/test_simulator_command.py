@@ -109,11 +109,9 @@ def test_it_goes_with_its_parent() -> None:
 
 
 async def test_a_test_can_have_it_as_a_process_of_its_own() -> None:
-    async with running(process=True, answers="fast", tokens="approx", rpm=3, fail=["500:1"]) as remote:
-        async with httpx.AsyncClient() as client:
-            body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
-            statuses = [
-                (await client.post(f"{remote.base_url}/chat/completions", json=body)).status_code for _ in range(4)
-            ]
+    simulator = running(process=True, answers="fast", tokens="approx", rpm=3, fail=["500:1"])
+    async with simulator as remote, httpx.AsyncClient() as client:
+        body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+        statuses = [(await client.post(f"{remote.base_url}/chat/completions", json=body)).status_code for _ in range(4)]
 
     assert statuses == [500, 200, 200, 429]

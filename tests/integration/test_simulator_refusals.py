@@ -1,12 +1,13 @@
 """What the simulator refuses, in the providers' words, and how its quota and its book behave over HTTP."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import httpx
 import openai
 import pytest
 
+from core.model import Message
 from scripts.simulator.testing import Remote, running
 
 CHAT: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Say hello."}]}
@@ -14,9 +15,14 @@ EMBED: dict[str, Any] = {"model": "text-embedding-3-small", "input": "x"}
 STRICT = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
 
 
+def nobody(_messages: Sequence[Message]) -> str | None:
+    """Writes nothing by rule, so that the simulator's own answers are seen."""
+    return None
+
+
 @pytest.fixture(scope="module")
 def sim() -> Iterator[Remote]:
-    with running(tokens="approx") as remote:
+    with running(writer=nobody, tokens="approx") as remote:
         yield remote
 
 
@@ -137,7 +143,7 @@ def test_a_get_where_a_post_belongs_is_refused(sim: Remote) -> None:
     ],
 )
 def test_a_wrong_key_is_refused_and_never_shown_whole(headers: dict[str, str], code: str | None) -> None:
-    with running(key="sk-right", tokens="approx") as remote:
+    with running(writer=nobody, key="sk-right", tokens="approx") as remote:
         reply = post(remote, "/v1/chat/completions", CHAT, headers=headers)
         models = httpx.get(f"{remote.base_url}/models", headers=headers, timeout=10)
         right = post(remote, "/v1/chat/completions", CHAT, headers={"authorization": "Bearer sk-right"})
@@ -148,7 +154,7 @@ def test_a_wrong_key_is_refused_and_never_shown_whole(headers: dict[str, str], c
 
 
 def test_over_the_quota_is_a_429_that_says_when_to_come_back() -> None:
-    with running(rpm=2, tpm=100_000, tokens="approx") as remote:
+    with running(writer=nobody, rpm=2, tpm=100_000, tokens="approx") as remote:
         replies = [chat(remote, f"Call {number}.") for number in range(3)]
         stats = remote.stats()
 
@@ -170,7 +176,7 @@ def test_over_the_quota_is_a_429_that_says_when_to_come_back() -> None:
 
 
 def test_tokens_are_charged_as_prompt_and_completion_together() -> None:
-    with running(tpm=1000, burst=60) as remote:
+    with running(writer=nobody, tpm=1000, burst=60) as remote:
         usage = chat(remote).json()["usage"]
         left = int(chat(remote, "Say good-bye.").headers["x-ratelimit-remaining-tokens"])
         too_large = chat(remote, "word " * 1500)
@@ -182,7 +188,7 @@ def test_tokens_are_charged_as_prompt_and_completion_together() -> None:
 
 
 def test_limits_and_faults_change_while_it_runs() -> None:
-    with running(tokens="approx") as remote:
+    with running(writer=nobody, tokens="approx") as remote:
         assert chat(remote).status_code == 200
         assert remote.limit(rpm=1, burst=60) == {"rpm": 1, "tpm": None, "burst": 60.0}
         assert [chat(remote).status_code for _ in range(2)] == [200, 429]
@@ -207,7 +213,7 @@ def test_a_change_that_cannot_be_read_changes_nothing_and_says_why(sim: Remote, 
 
 
 def test_the_book_counts_what_was_asked_and_billed_by_fingerprint() -> None:
-    with running(fail=["500:1"], tokens="approx") as remote:
+    with running(writer=nobody, fail=["500:1"], tokens="approx") as remote:
         for text in ("a", "a", "a", "b"):
             chat(remote, text)
         post(remote, "/v1/embeddings", EMBED | {"input": ["x", "y", "x"]})
@@ -229,7 +235,7 @@ def test_the_book_counts_what_was_asked_and_billed_by_fingerprint() -> None:
 
 
 def test_the_order_of_fields_does_not_change_a_fingerprint() -> None:
-    with running(tokens="approx") as remote:
+    with running(writer=nobody, tokens="approx") as remote:
         post(remote, "/v1/chat/completions", CHAT)
         post(remote, "/v1/chat/completions", dict(reversed(CHAT.items())))
         post(remote, "/v1/chat/completions", CHAT | {"temperature": 0.5})
@@ -239,7 +245,7 @@ def test_the_order_of_fields_does_not_change_a_fingerprint() -> None:
 
 
 def test_a_client_that_goes_away_is_billed_all_the_same() -> None:
-    with running(latency="30", tokens="approx") as remote:
+    with running(writer=nobody, latency="30", tokens="approx") as remote:
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(f"{remote.base_url}/chat/completions", json=CHAT, timeout=0.3)
         stats = remote.stats()
@@ -255,7 +261,7 @@ def test_the_official_client_raises_its_own_errors() -> None:
               "500": openai.InternalServerError, "502": openai.InternalServerError,
               "content-filter": openai.BadRequestError}  # fmt: skip
     raised = {}
-    with running() as remote, openai.OpenAI(base_url=remote.base_url, api_key="k", max_retries=0) as api:
+    with running(writer=nobody) as remote, openai.OpenAI(base_url=remote.base_url, api_key="k", max_retries=0) as api:
         for name in faults:
             remote.fail(name)
             with pytest.raises(openai.APIStatusError) as caught:
