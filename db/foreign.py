@@ -1,6 +1,7 @@
 """Opening a database that is not ours: read-only, with a statement timeout, every refusal in the user's words."""
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,11 +122,17 @@ def _sqlite_creator(url: sa.URL) -> Any:
         raise InputError(f"no such SQLite database: {path}")
 
     def creator() -> sqlite3.Connection:
-        raw = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=10)
+        raw = sqlite3.connect(f"file:{quote(str(path.absolute()))}?{_sqlite_mode(path)}", uri=True, timeout=10)
         raw.text_factory = lambda data: data.decode("utf-8", "replace")
         return raw
 
     return creator
+
+
+def _sqlite_mode(path: Path) -> str:
+    # A write-ahead log needs files beside the database even for reading. Where none can be made, nobody writes either.
+    frozen = not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
+    return "mode=ro&immutable=1" if frozen else "mode=ro"
 
 
 def _guard(dialect: sa.Dialect, raw: Any, timeout_s: float) -> None:

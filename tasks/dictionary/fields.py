@@ -13,7 +13,6 @@ from tasks.dictionary.semantics import detect
 from tasks.dictionary.statistics import Profile
 
 _NEIGHBOURS = 24
-_COMMENT = 1000  # characters of human text that go into a prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +100,7 @@ class FieldTable:
             container=clean(self.container),
             table=clean(self.name),
             kind=self.kind,
-            table_comment=clean(self.comment)[:_COMMENT],
+            table_comment=clean(self.comment),
             column=clean(found.name),
             type=clean(found.type)[:120],
             category=found.category,
@@ -113,7 +112,7 @@ class FieldTable:
             unique_with=found.unique_with,
             default=default_shape(found.default) if not literal else clean(found.default)[:120],
             generated=found.generated,
-            comment=clean(found.comment)[:_COMMENT],
+            comment=clean(found.comment),
             detected=meaning,
             enum_values=found.labels or None,
             statistics=None if profile is None or secret else profile.statistics(sampled=self.sampled, literal=literal),

@@ -1,5 +1,6 @@
 """The prompt of one field, and the way back: the rule-based writer reads its facts from the prompt as a model would."""
 
+import functools
 from collections.abc import Sequence
 
 import orjson
@@ -13,11 +14,12 @@ VERSION = "dictionary/1"
 
 _MARKER = "Field facts: "
 _PACKAGE = "tasks.dictionary"
+_COMMENT = 1000
 
 
 def messages(facts: Facts) -> tuple[Message, ...]:
     """System and user message; the same facts give the same bytes."""
-    text = orjson.dumps(facts.dump()).decode()
+    text = orjson.dumps(_shortened(facts).dump()).decode()
     return (
         Message(role="system", content=_system()),
         Message(role="user", content=render(_PACKAGE, "field", marker=_MARKER, facts=text)),
@@ -39,5 +41,15 @@ def read(given: Sequence[Message]) -> Facts | None:
     return None
 
 
+def _shortened(facts: Facts) -> Facts:
+    """A person's text is kept whole in the result, but a prompt needs no more than its beginning."""
+    if max(len(facts.comment), len(facts.table_comment)) <= _COMMENT:
+        return facts
+    return facts.model_copy(
+        update={"comment": facts.comment[:_COMMENT], "table_comment": facts.table_comment[:_COMMENT]}
+    )
+
+
+@functools.cache
 def _system() -> str:
     return render(_PACKAGE, "system", vocabulary=[meaning.value for meaning in SemanticType])

@@ -161,6 +161,19 @@ def test_a_text_file_that_calls_itself_a_database_is_bad_input(tmp_path: Path) -
         found(url=f"sqlite:///{path}", paths=[])
 
 
+def test_a_view_that_takes_too_long_is_described_without_statistics(tmp_path: Path) -> None:
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) AS x FROM n"
+    path = sqlite_file(tmp_path / "slow.db", f"CREATE VIEW slow AS {endless}; CREATE TABLE t (a)")
+
+    items = found(path, options={"statement_timeout_s": 0.2})
+
+    told = items["slow"]
+    assert isinstance(told, Problem)
+    assert told.by_design
+    assert "statistics" not in facts(items, "slow.x")
+    assert "t.a" in items
+
+
 def test_filters_take_in_and_leave_out(tmp_path: Path) -> None:
     path = sqlite_file(tmp_path / "x.db", "CREATE TABLE a1 (b); CREATE TABLE a2 (b); CREATE TABLE c (b);")
 

@@ -209,3 +209,13 @@ def test_a_persons_comment_stays_the_description() -> None:
     assert verdict.result["source"] == "model"
     assert fallback is not None
     assert (fallback["description"], fallback["source"]) == ("When the ink dried.", "rule")
+
+
+def test_a_long_comment_is_kept_whole_but_not_sent_whole() -> None:
+    told = facts(comment="When the ink dried. " * 500)
+
+    result = KIND.fallback(Job(id=1, key="orders.ord_dt", input=told.dump()), {})
+
+    assert result is not None
+    assert result["description"] == told.comment.strip()
+    assert sum(len(message.content) for message in messages(told)) < 5000
