@@ -55,6 +55,8 @@ def ask_server(url: str) -> Server:
 def _session(url: str) -> Iterator[psycopg2.extensions.cursor]:
     try:
         connection = psycopg2.connect(_plain(url), connect_timeout=5, application_name="llmsweep-probe")
+    except psycopg2.ProgrammingError as exc:  # libpq could not read the URL, and quotes it, password and all
+        raise ProbeFailed("this is no PostgreSQL address") from exc
     except (psycopg2.Error, UnicodeError) as exc:
         raise ProbeFailed(_first_line(exc)) from exc
     try:

@@ -23,9 +23,11 @@ __all__ = [
     "ProgramStatus",
     "Role",
     "Servers",
+    "addresses",
     "bring_up",
     "data_dir",
     "down",
+    "embedded_roles",
     "leave",
     "programs",
     "resolve",
@@ -133,13 +135,19 @@ def down(directory: Path) -> bool:
     return True
 
 
-def bring_up(loaded: Settings, programs: Sequence[Program] = (), *, owner: int | None = None) -> dict[str, str]:
+def bring_up(
+    loaded: Settings,
+    programs: Sequence[Program] = (),
+    *,
+    ports: Mapping[Role, int] | None = None,
+    owner: int | None = None,
+) -> dict[str, str]:
     """Starts those servers that no setting names (and the programs); returns what ``resolve`` does."""
     if loaded.redis_url:
         require_valkey("REDIS_URL", loaded.redis_url)
-    roles = _embedded_roles(loaded)
-    servers = up(data_dir(), programs, roles=roles, owner=owner) if roles or programs else Servers()
-    return _environment(loaded, servers)
+    roles = embedded_roles(loaded)
+    servers = up(data_dir(), programs, roles=roles, ports=ports, owner=owner) if roles or programs else Servers()
+    return addresses(loaded, servers)
 
 
 def resolve(loaded: Settings, *, start: bool = False) -> dict[str, str]:
@@ -149,10 +157,10 @@ def resolve(loaded: Settings, *, start: bool = False) -> dict[str, str]:
     """
     if loaded.redis_url:
         require_valkey("REDIS_URL", loaded.redis_url)
-    if not _embedded_roles(loaded):
-        return _environment(loaded, Servers())
+    if not embedded_roles(loaded):
+        return addresses(loaded, Servers())
     servers = running(data_dir())
-    found = _environment(loaded, servers or Servers())
+    found = addresses(loaded, servers or Servers())
     if all(found.values()):
         return found
     if start:
@@ -160,7 +168,8 @@ def resolve(loaded: Settings, *, start: bool = False) -> dict[str, str]:
     raise InputError(f"the servers of {data_dir()} are not running", hint="start them with `sweep up`")
 
 
-def _embedded_roles(loaded: Settings) -> frozenset[Role]:
+def embedded_roles(loaded: Settings) -> frozenset[Role]:
+    """The servers that no setting names."""
     needed = {
         Role.DATABASE: not loaded.database_url,
         Role.BROKER: not loaded.redis_url,
@@ -169,7 +178,8 @@ def _embedded_roles(loaded: Settings) -> frozenset[Role]:
     return frozenset(role for role, is_needed in needed.items() if is_needed)
 
 
-def _environment(loaded: Settings, servers: Servers) -> dict[str, str]:
+def addresses(loaded: Settings, servers: Servers) -> dict[str, str]:
+    """The three URLs: as set, else the given servers'; empty where neither says."""
     return {
         "DATABASE_URL": loaded.database_url or servers.database_url,
         "REDIS_URL": loaded.redis_url or servers.redis_url,

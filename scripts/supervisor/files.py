@@ -55,6 +55,7 @@ class Layout:
 def prepare(layout: Layout) -> None:
     """Makes the directory, private and ignored by git. Raises StartFailed when it cannot hold a database."""
     try:
+        _check_space(layout)
         if not layout.root.exists():
             layout.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             (layout.root / ".gitignore").write_text("*\n", encoding="ascii")
@@ -68,7 +69,6 @@ def prepare(layout: Layout) -> None:
         layout.start_lock.touch(mode=0o600)
     except OSError as exc:
         raise unusable(layout, exc) from exc
-    _check_space(layout)
 
 
 def unusable(layout: Layout, exc: OSError) -> StartFailed:
@@ -90,7 +90,8 @@ def full(layout: Layout) -> StartFailed:
 
 
 def _check_space(layout: Layout) -> None:
-    usage = os.statvfs(layout.root)
+    existing = next(folder for folder in (layout.root, *layout.root.parents) if folder.exists())
+    usage = os.statvfs(existing)
     needed = _RUNNING_CLUSTER if layout.postgres.exists() else _NEW_CLUSTER
     if usage.f_bavail * usage.f_frsize < needed:
         raise full(layout)

@@ -1,0 +1,92 @@
+"""The providers: does each that is set up answer, and take our key. Costs nothing: only the list of models is asked."""
+
+from collections.abc import Iterator, Mapping
+
+import httpx
+
+from core.errors import InputError
+from core.providers.address import check_base_url
+from core.settings import BASE_URLS, PREFIXES, ProviderSettings, Settings, provider_settings
+from scripts.doctor.check import Check, State, failed, passed
+
+_ANTHROPIC_VERSION = "2023-06-01"
+
+
+def check_providers(loaded: Settings) -> Iterator[Check]:
+    """One check a provider that has settings of its own."""
+    for name in PREFIXES:
+        try:
+            settings = provider_settings(name)
+            if not settings.enabled:
+                yield Check(name=name, state=State.OFF, detail="disabled")
+                continue
+            if settings.api_key is None and settings.base_url == BASE_URLS[name] and not settings.endpoint:
+                yield Check(name=name, state=State.OFF, detail=f"no {PREFIXES[name]}API_KEY")
+                continue
+            loaded.provider(name)
+            yield _probe(name, settings, allow_private=loaded.allow_private_base_urls)
+        except InputError as exc:
+            yield failed(name, exc)
+
+
+def _probe(name: str, settings: ProviderSettings, *, allow_private: bool) -> Check:
+    prefix = PREFIXES[name]
+    base = check_base_url(settings.base_url or settings.endpoint, allow_private=allow_private)
+    url = f"{base.removesuffix('/openai')}/openai/models" if name == "azure" else f"{base}/models"
+    query = {"api-version": settings.api_version} if name == "azure" else {}
+    try:
+        answer = httpx.get(
+            url,
+            params=query,
+            headers=_headers(name, settings),
+            timeout=settings.connection_timeout,
+            trust_env=settings.trust_env,
+        )
+    except (httpx.HTTPError, UnicodeError) as exc:
+        # Not the error's text: a header that cannot be sent is quoted in it, and that is the key.
+        return Check(
+            name=name,
+            state=State.FAILED,
+            detail=f"{base} does not answer ({type(exc).__name__})",
+            fix=f"is it running? correct {prefix}BASE_URL, or set {prefix}ENABLED=false",
+        )
+    return _judge(name, base, answer, settings.model)
+
+
+def _judge(name: str, base: str, answer: httpx.Response, model: str) -> Check:
+    prefix = PREFIXES[name]
+    if answer.status_code in {401, 403}:
+        return Check(name=name, state=State.FAILED, detail=f"{base} refuses the key", fix=f"correct {prefix}API_KEY")
+    if answer.status_code >= 500:
+        return Check(
+            name=name, state=State.FAILED, detail=f"{base} answers {answer.status_code}", fix="try again later"
+        )
+    models = _models(answer)
+    if models is None:
+        return Check(name=name, state=State.WARNING, detail=f"{base} answers, but lists no models")
+    if model and name != "azure" and model not in models:
+        return Check(
+            name=name,
+            state=State.WARNING,
+            detail=f"{base} does not list the model {model}",
+            fix=f"correct {prefix}MODEL; it has {', '.join(sorted(models)[:3])} ...",
+        )
+    return passed(name, f"{base}, {len(models)} models")
+
+
+def _headers(name: str, settings: ProviderSettings) -> Mapping[str, str]:
+    key = settings.api_key.get_secret_value().strip() if settings.api_key else ""
+    match name:
+        case "anthropic":
+            return {"x-api-key": key, "anthropic-version": _ANTHROPIC_VERSION}
+        case "azure":
+            return {"api-key": key}
+        case _:
+            return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def _models(answer: httpx.Response) -> set[str] | None:
+    try:
+        return {str(entry["id"]) for entry in answer.json()["data"]}
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,144 @@
+"""What `sweep up` keeps running beside the servers: worker processes and Flower."""
+
+import secrets
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from core.errors import InputError
+from core.settings import PREFIXES, RULES, Settings
+from scripts import embedded
+from scripts.cli import fleet
+from scripts.supervisor.files import read_json, write_json
+from scripts.supervisor.values import Program
+
+_FLOWER = "flower"
+_FLOWER_PORTS = range(5555, 5655)
+_DRAIN_S = 90.0  # a worker finishes the calls that it has paid for
+_STEADY_S = 2.0  # who cannot start dies sooner
+_FLOWER_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowerAccess:
+    """Where Flower is and how to log in; kept in the data directory, so that it stays the same."""
+
+    port: int
+    login: str
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """``providers``: one group of workers each; ``flower_port`` None: any free one."""
+
+    providers: Sequence[str]
+    processes: int = 1
+    slots: int | None = None
+    flower: bool = True
+    flower_port: int | None = None
+
+
+def start(directory: Path, urls: Mapping[str, str], wanted: Wanted) -> FlowerAccess | None:
+    """Starts what does not run yet, and returns when it has proved to stay up. Raises InputError."""
+    embedded.up(directory, roles=frozenset())
+    running = {program.name for program in embedded.programs(directory) if program.state != "ended"}
+    programs = list(_workers(urls, wanted))
+    access = None
+    if wanted.flower:
+        access = _flower_access(directory, wanted.flower_port, is_running=_FLOWER in running)
+        programs.append(_flower(urls, access))
+    embedded.up(directory, programs, roles=frozenset())
+    _settle(directory, {program.name for program in programs} - running, access)
+    return access
+
+
+def usable_providers(loaded: Settings) -> list[str]:
+    """The providers that are set up, and the rules, which need nothing."""
+    return [name for name in PREFIXES if _is_usable(loaded, name)] + [RULES]
+
+
+def _is_usable(loaded: Settings, name: str) -> bool:
+    try:
+        loaded.provider(name)
+    except InputError:
+        return False
+    return True
+
+
+def _workers(urls: Mapping[str, str], wanted: Wanted) -> Iterator[Program]:
+    for provider in wanted.providers:
+        for number in range(1, wanted.processes + 1):
+            yield Program(
+                name=f"worker-{provider}-{number}",
+                argv=tuple(fleet.command([provider], wanted.slots)),
+                env=urls,
+                grace_s=_DRAIN_S,
+            )
+
+
+def _flower(urls: Mapping[str, str], access: FlowerAccess) -> Program:
+    """Flower on loopback, behind a login and without its buttons: stopping things is what `sweep` is for."""
+    options = ("--address=127.0.0.1", f"--port={access.port}", "--read_only=true", "--max_tasks=10000")
+    return Program(
+        name=_FLOWER,
+        argv=(sys.executable, "-m", "celery", "--app=tasks.app", "flower", *options),
+        env={**urls, "FLOWER_BASIC_AUTH": access.login},
+        grace_s=5,
+    )
+
+
+def _flower_access(directory: Path, forced: int | None, *, is_running: bool) -> FlowerAccess:
+    """The login and port of last time where they can be had. Raises InputError when a forced port is taken."""
+    place = directory / "flower.json"
+    stored = read_json(place)
+    login = stored.get("login") or f"sweep:{secrets.token_urlsafe(9)}"
+    port = int(stored.get("port", 0))
+    if is_running and forced in {None, port}:
+        return FlowerAccess(port=port, login=login)
+    if forced is not None and not _is_free(forced):
+        raise InputError(f"port {forced} for Flower is in use by another program", hint="choose another --flower-port")
+    candidates = [forced] if forced is not None else [port or _FLOWER_PORTS[0], *_FLOWER_PORTS]
+    chosen = next((candidate for candidate in candidates if _is_free(candidate)), None)
+    if chosen is None:
+        raise InputError("no free port for Flower", hint="give one with --flower-port, or leave it out: --no-flower")
+    write_json(place, {"port": chosen, "login": login})
+    return FlowerAccess(port=chosen, login=login)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _settle(directory: Path, names: set[str], access: FlowerAccess | None) -> None:
+    began, pause = time.monotonic(), threading.Event()
+    while (names and time.monotonic() - began < _STEADY_S) or (access is not None and not _answers(access)):
+        for program in embedded.programs(directory):
+            if program.name in names and (program.restarts or program.state == "ended"):
+                raise InputError(f"{program.name} does not stay up", hint=f"see {program.log}")
+        if time.monotonic() - began > _FLOWER_S:
+            raise InputError("Flower does not answer", hint=f"see {directory / 'log' / 'flower.log'}")
+        pause.wait(0.1)
+
+
+def _answers(access: FlowerAccess) -> bool:
+    user, _, password = access.login.partition(":")
+    try:
+        return httpx.get(access.url, auth=(user, password), timeout=2, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
