@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from core.cache.redis import RedisCache
 from core.errors import CacheUnavailable
@@ -119,7 +121,7 @@ async def test_long_answers_are_compressed(client: redis.asyncio.Redis) -> None:
 
 
 async def test_a_server_that_is_away_is_told_as_such() -> None:
-    async with redis.asyncio.Redis(host="127.0.0.1", port=1) as nobody:
+    async with redis.asyncio.Redis(host="127.0.0.1", port=1, retry=Retry(NoBackoff(), 0)) as nobody:
         cache = RedisCache(nobody, HandClock())
         for asked in (
             cache.get(["f"]),
