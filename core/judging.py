@@ -66,7 +66,8 @@ class Judge:
                     repairs.append(repaired)
                     continue
             results += self._states(item, answer, verdicts)
-            if answer.vector is not None and (call is not None or answer.call_id in adopted):
+            taken = isinstance(verdicts[0], Accepted)
+            if taken and answer.vector is not None and (call is not None or answer.call_id in adopted):
                 vectors.append(_vector(item, answer))
         if call is not None:
             self._cost += call.cost_usd or 0.0

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from scripts.cli import demo, results, servers, simulate, submit, sweeps, worker
+from scripts.cli import demo, results, servers, simulate, study, submit, sweeps, worker
 
 app = typer.Typer(
     name="sweep",
@@ -15,6 +15,7 @@ app = typer.Typer(
 )
 for _module in (demo, servers, worker, submit, sweeps, results, simulate):
     _module.register(app)
+app.add_typer(study.app, name="study")
 
 
 def main() -> None:

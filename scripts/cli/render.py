@@ -1,12 +1,13 @@
 """Answers for people (rich tables) and for machines (JSON). Data goes to stdout, talk to stderr."""
 
 import sys
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from core.model import SweepState
@@ -105,41 +106,48 @@ def hits(found: Iterable[Hit]) -> Table:
     return table
 
 
+def rows(found: Sequence[Mapping[str, Any]]) -> Table:
+    """Any rows of one shape; what is nested in them becomes columns of its own."""
+    flat = [_flat(row) for row in found]
+    table = _table(*(flat[0] if flat else ("nothing",)))
+    for row in flat:
+        table.add_row(*(escape(_cell(value)) for value in row.values()))
+    return table
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        flat |= value if isinstance(value, dict) and value and name == "numbers" else {name: value}
+    return flat
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:,.4g}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    text = " ".join(str(value).split())
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
 def report(found: Report) -> Table:
     """`sweep report`."""
     table = _table(
-        "provider",
-        "model",
-        "",
-        "done",
-        "cached",
-        "calls",
-        "failed",
-        "unknown",
-        "prompt",
-        "completion",
-        "cost",
-        "at most",
+        "provider", "model", "done", "cached", "calls", "failed", "unknown", "prompt", "completion", "cost", "at most"
     )
     for line in found.lines:
         counts = (line.done, line.cached, line.calls, line.calls_failed, line.calls_unknown)
-        table.add_row(
-            line.provider,
-            line.model,
-            "",
-            *(f"{count:,}" for count in (*counts, line.tokens.prompt, line.tokens.completion)),
-            usd(line.cost_usd),
-            usd(line.cost_usd_max),
-        )
-    counts = (found.made + found.cached, found.cached, found.calls, 0, found.calls_unknown)
-    table.add_row(
-        "[bold]all[/]",
-        "",
-        "",
-        *(f"{count:,}" for count in (*counts, found.tokens.prompt, found.tokens.completion)),
-        usd(found.cost_usd),
-        usd(found.cost_usd_max),
-    )
+        tokens = (line.tokens.prompt, line.tokens.completion)
+        money = (usd(line.cost_usd), usd(line.cost_usd_max))
+        table.add_row(line.provider, line.model, *(f"{count:,}" for count in (*counts, *tokens)), *money)
+    failed = sum(line.calls_failed for line in found.lines)
+    totals = (found.made + found.cached, found.cached, found.calls, failed, found.calls_unknown)
+    tokens = (found.tokens.prompt, found.tokens.completion)
+    money = (usd(found.cost_usd), usd(found.cost_usd_max))
+    table.add_row("[bold]all[/]", "", *(f"{count:,}" for count in (*totals, *tokens)), *money)
     return table
 
 

@@ -8,14 +8,11 @@ import typer
 Name = Annotated[str, typer.Argument(help="the sweep's name")]
 Json = Annotated[bool, typer.Option("--json", help="for machines")]
 
-study = typer.Typer(help="All calls, whatever sweep they belong to.", no_args_is_help=True)
-
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     for command in (export, apply, search, report):
         app.command()(command)
-    app.add_typer(study, name="study")
 
 
 def export(
