@@ -1,5 +1,6 @@
 """The prompt of a job, and back from a prompt to what it was made of."""
 
+import functools
 from collections.abc import Sequence
 
 from pydantic import ValidationError
@@ -23,7 +24,7 @@ def request_of(job: JobInput, variant: Variant) -> ChatRequest:
         provider=variant.provider,
         model=variant.model,
         messages=(
-            Message(role="system", content=render(_PACKAGE, "system")),
+            _system(),
             Message(role="user", content=render(_PACKAGE, "user", facts=facts, source=job.source)),
         ),
         params=variant.params,
@@ -31,6 +32,11 @@ def request_of(job: JobInput, variant: Variant) -> ChatRequest:
         version=VERSION,
         sample=variant.sample,
     )
+
+
+@functools.cache
+def _system() -> Message:
+    return Message(role="system", content=render(_PACKAGE, "system"))
 
 
 def facts_in(messages: Sequence[Message]) -> Facts | None:
