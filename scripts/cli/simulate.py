@@ -24,7 +24,10 @@ def simulate(
     burst: Annotated[float, typer.Option(help="seconds of quota that may be used at once; 1 is strict")] = 60.0,
     fail: Annotated[
         list[str] | None,
-        typer.Option(help="NAME[:SHARE or :N][@FROM-TO], as 500:0.2, hang:3@10-20 (repeatable)", metavar="FAULT"),
+        typer.Option(
+            help="a share 500:0.2, the first hang:3, seconds 429@10-20; a wrong name lists all (repeatable)",
+            metavar="FAULT",
+        ),
     ] = None,
     answers: Annotated[str, typer.Option(help="rules: the kinds' writers; fast: cheap, of one size")] = "rules",
     tokens: Annotated[str, typer.Option(help="exact: tiktoken; approx: characters / 4")] = "exact",
