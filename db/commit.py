@@ -47,7 +47,7 @@ _UPDATE_JOBS = """
 
 _ADD_MEMBERS = """
     INSERT INTO group_members (group_id, call_id, role)
-    SELECT DISTINCT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[])
+    SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[])
     ON CONFLICT DO NOTHING
 """
 
@@ -84,8 +84,8 @@ def commit(engine: sqlalchemy.Engine, outcomes: Sequence[Outcome]) -> None:
         with transaction(engine) as cursor:
             _write(cursor, outcomes, all_new=True)
     except AlreadyThere:
-        # A call id is a row already: an earlier commit whose acknowledgement was lost, or a call that
-        # was booked as unknown while this process stood still. The slower way tells new from old.
+        # A call or a vector is a row already: an earlier commit whose acknowledgement was lost, a call that was
+        # booked as unknown while this process stood still, two equal texts. The slower way tells new from old.
         with transaction(engine) as cursor:
             _write(cursor, outcomes, all_new=False)
 
@@ -100,7 +100,7 @@ def insert_calls(cursor: Cursor, calls: Iterable[CallRecord]) -> set[int]:
 
 def add_members(cursor: Cursor, members: Iterable[tuple[int, int, str]]) -> None:
     """Adds (group, call, role)s that are not there yet."""
-    rows = list(members)
+    rows = sorted(set(members))
     if rows:
         groups, calls, roles = zip(*rows, strict=True)
         cursor.execute(_ADD_MEMBERS, (int_array(groups), int_array(calls), text_array(roles)))
@@ -127,7 +127,7 @@ def _write(cursor: Cursor, given: Sequence[Outcome], *, all_new: bool) -> None:
     }
     doubtful = {call_id: item for call_id, item in adopted.items() if call_id not in late.present}
     fresh = _write_calls(cursor, made, doubtful, all_new=all_new)
-    _write_vectors(cursor, [vector for outcome in outcomes for vector in outcome.vectors])
+    _write_vectors(cursor, [vector for outcome in outcomes for vector in outcome.vectors], all_new=fast)
     add_members(cursor, _members(outcomes, fresh))
     tallies: Tallies = defaultdict(Tally)
     for item in fresh.values():
@@ -151,12 +151,19 @@ def _write_calls(
     return {**sure, **{call_id: item for call_id, item in doubtful.items() if call_id in new}}
 
 
-def _write_vectors(cursor: Cursor, vectors: Sequence[VectorRecord]) -> None:
+def _write_vectors(cursor: Cursor, vectors: Sequence[VectorRecord], *, all_new: bool) -> None:
     if not vectors:
         return
-    cursor.execute(_STAGE_VECTORS)
-    cursor.copy_expert(f"COPY staged_vectors ({VECTOR_COLUMNS}) FROM STDIN (FORMAT binary)", vector_stream(vectors))
-    cursor.execute(_KEEP_VECTORS)
+    table = "embedding_vectors"
+    if not all_new:
+        table = "staged_vectors"
+        cursor.execute(_STAGE_VECTORS)
+    # In one order everywhere: two writers of the same texts cannot wait for each other in a ring.
+    unique = {record.fingerprint: record for record in reversed(vectors)}
+    stream = vector_stream(unique[fingerprint] for fingerprint in sorted(unique))
+    cursor.copy_expert(f"COPY {table} ({VECTOR_COLUMNS}) FROM STDIN (FORMAT binary)", stream)
+    if not all_new:
+        cursor.execute(_KEEP_VECTORS)
 
 
 def _members(outcomes: Sequence[Outcome], fresh: Mapping[int, _Made]) -> Iterable[tuple[int, int, str]]:

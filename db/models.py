@@ -93,7 +93,11 @@ class EmbeddingVector(Base):
     """One embedded text. ``position``: the input within its call."""
 
     __tablename__ = "embedding_vectors"
-    __table_args__ = (UniqueConstraint("fingerprint", name="embedding_vectors_fingerprint_key"),)
+    __table_args__ = (
+        UniqueConstraint("fingerprint", name="embedding_vectors_fingerprint_key"),
+        # Up to 2,000 dimensions stay within their row, which makes writing and exact search several times faster.
+        {"postgresql_with": {"toast_tuple_target": 8160}},
+    )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     call_id: Mapped[int]
@@ -193,7 +197,7 @@ class Job(Base):
         CheckConstraint("state IN ('pending', 'done', 'fallback', 'failed', 'cancelled')", name="jobs_state_check"),
         UniqueConstraint("sweep_id", "key", name="jobs_sweep_id_key_key"),
         Index("jobs_chunk", "sweep_id", "chunk_no"),
-        {"postgresql_with": {"fillfactor": 70}},
+        {"postgresql_with": {"fillfactor": 50}},
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)

@@ -100,16 +100,11 @@ def bounded(usage: Usage) -> Usage:
 def usage_json(claimed: Usage) -> bytes:
     """What ``tokens_json`` holds."""
     usage = bounded(claimed)
-    counts = {
-        "prompt": usage.prompt,
-        "completion": usage.completion,
-        "cached": usage.cached,
-        "reasoning": usage.reasoning,
-        "total": usage.total,
-    }
-    if usage.cache_write:
-        counts["cache_write"] = usage.cache_write
-    return json_field(counts | {"tier": clean(usage.tier)} if usage.tier else counts)
+    counts = (usage.prompt, usage.completion, usage.cached, usage.reasoning, usage.total)
+    plain = b'{"prompt":%d,"completion":%d,"cached":%d,"reasoning":%d,"total":%d' % counts
+    written = b',"cache_write":%d' % usage.cache_write if usage.cache_write else b""
+    tier = b',"tier":' + dump_json(clean(usage.tier)).replace(b"\\", b"\\\\") if usage.tier else b""
+    return plain + written + tier + b"}"
 
 
 def call_line(call: CallRecord) -> bytes:

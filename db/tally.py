@@ -99,6 +99,8 @@ def shares(outcome: Outcome) -> Iterator[tuple[JobResult, Share]]:
 
 
 def _split(calls: Sequence[CallRecord], count: int) -> list[Share]:
+    if count == len(calls) == 1:
+        return [Share(usage=bounded(calls[0].usage or Usage()), nano=nano(calls[0].cost_usd))]
     usages = [bounded(call.usage or Usage()) for call in calls]
     costs = [nano(call.cost_usd) for call in calls]
     known = [cost for cost in costs if cost is not None]

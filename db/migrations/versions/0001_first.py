@@ -61,7 +61,7 @@ CREATE TABLE embedding_vectors (
     dimension     integer NOT NULL,
     norm          real NOT NULL,
     metadata_json json NOT NULL DEFAULT '{}'
-);
+) WITH (toast_tuple_target = 8160);
 ALTER TABLE embedding_vectors ALTER COLUMN vector SET STORAGE EXTERNAL;
 """
 
@@ -143,7 +143,7 @@ CREATE TABLE jobs (
     cost_nano         bigint DEFAULT 0,
     updated_at        timestamptz NOT NULL DEFAULT now(),
     UNIQUE (sweep_id, key)
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 50);
 CREATE INDEX jobs_chunk ON jobs (sweep_id, chunk_no);
 
 CREATE TABLE sweep_tallies (
