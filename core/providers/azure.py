@@ -5,15 +5,18 @@ from urllib.parse import quote
 
 from yarl import URL
 
-from core.providers.openai_compatible import Dialect, OpenAICompatible, UrlOf
+from core.providers.openai_compatible import Dialect, OpenAICompatible, UrlOf, under
 from core.providers.transport import Transport
 from core.settings import ProviderSettings
 
 
 def azure(settings: ProviderSettings, transport: Transport, base_url: str) -> OpenAICompatible:
-    """Requests name a deployment as their model, or the one that ``AZURE_OPENAI_MODEL`` names for the deployment."""
+    """Requests name a deployment as their model, or the model that ``AZURE_OPENAI_MODEL`` says is behind it.
+
+    A base URL that ends in ``/v1`` is the newer API without versions; there a request's model is always the deployment.
+    """
     dialect = Dialect(structured_output=settings.structured_output, renames_max_tokens=True)
-    url_of = _url_of(settings, _openai_root(base_url))
+    url_of = under(base_url) if base_url.endswith("/v1") else _url_of(settings, _openai_root(base_url))
     return OpenAICompatible(name="azure", transport=transport, url_of=url_of, dialect=dialect)
 
 

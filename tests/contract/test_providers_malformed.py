@@ -185,7 +185,7 @@ async def test_an_answer_that_never_comes_ends_at_the_deadline(
     error = await failure(provider_of(request_timeout=0.3))
     assert isinstance(error, ProviderTimeout)
     assert time.monotonic() - started < 2
-    assert error.latency_ms >= 300
+    assert 250 <= error.latency_ms < 2000
 
 
 async def test_a_body_that_trickles_ends_at_the_deadline(

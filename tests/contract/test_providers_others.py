@@ -87,6 +87,15 @@ async def test_azure_finds_the_deployment_of_the_model_that_its_settings_name(se
     assert [seen.path.split("/")[3] for seen in server.seen] == ["team-a", "other"]
 
 
+async def test_azures_api_without_versions_is_called_where_its_base_url_says(server: RawServer) -> None:
+    server.answer(http(OPENAI_CHAT))
+    base_url = f"http://127.0.0.1:{server.port}/openai/v1/"
+    provider = create("azure", ProviderSettings(base_url=base_url, api_key=KEY))
+    await provider.chat(a_request("azure", "team-a"))
+    await provider.close()
+    assert (server.seen[0].path, server.seen[0].json["model"]) == ("/openai/v1/chat/completions", "team-a")
+
+
 async def test_azures_reasoning_models_get_the_limit_under_the_name_that_they_know(server: RawServer) -> None:
     server.answer(http(OPENAI_CHAT))
     provider = create("azure", ProviderSettings(endpoint=f"http://127.0.0.1:{server.port}", api_key=KEY))
