@@ -1,12 +1,11 @@
 """What `sweep up` keeps running beside the servers: worker processes and Flower."""
 
 import secrets
-import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import httpx
@@ -16,6 +15,7 @@ from core.settings import PREFIXES, RULES, Settings
 from scripts import embedded
 from scripts.cli import fleet
 from scripts.supervisor.files import read_json, write_json
+from scripts.supervisor.ports import is_free
 from scripts.supervisor.values import Program
 
 _FLOWER = "flower"
@@ -39,27 +39,49 @@ class FlowerAccess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """``providers``: one group of workers each; ``flower_port`` None: any free one."""
+    """``providers``: one group of workers each. ``flower`` None: no Flower."""
 
     providers: Sequence[str]
     processes: int = 1
     slots: int | None = None
-    flower: bool = True
-    flower_port: int | None = None
+    flower: FlowerAccess | None = None
 
 
-def start(directory: Path, urls: Mapping[str, str], wanted: Wanted) -> FlowerAccess | None:
+def start(directory: Path, urls: Mapping[str, str], wanted: Wanted) -> None:
     """Starts what does not run yet, and returns when it has proved to stay up. Raises InputError."""
     embedded.up(directory, roles=frozenset())
-    running = {program.name for program in embedded.programs(directory) if program.state != "ended"}
+    before = _running(directory)
     programs = list(_workers(urls, wanted))
-    access = None
-    if wanted.flower:
-        access = _flower_access(directory, wanted.flower_port, is_running=_FLOWER in running)
-        programs.append(_flower(urls, access))
+    if wanted.flower is not None:
+        write_json(_flower_file(directory), asdict(wanted.flower))
+        programs.append(_flower(urls, wanted.flower))
     embedded.up(directory, programs, roles=frozenset())
-    _settle(directory, {program.name for program in programs} - running, access)
-    return access
+    _settle(directory, {program.name for program in programs} - before, wanted.flower)
+
+
+def flower_access(directory: Path, forced: int | None) -> FlowerAccess:
+    """The login and port of last time where they can be had. Raises InputError when a forced port is taken."""
+    stored = read_json(_flower_file(directory))
+    login = stored.get("login") or f"sweep:{secrets.token_urlsafe(9)}"
+    port = int(stored.get("port", _FLOWER_PORTS[0]))
+    if _FLOWER in _running(directory):
+        if forced not in {None, port}:
+            raise InputError(f"Flower already runs on port {port}", hint="stop it first: sweep down")
+        return FlowerAccess(port=port, login=login)
+    candidates = [port, *_FLOWER_PORTS] if forced is None else [forced]
+    free = next((candidate for candidate in candidates if is_free(candidate)), None)
+    if free is None:
+        which = "every port" if forced is None else f"port {forced}"
+        raise InputError(f"{which} for Flower is in use by another program", hint="choose another --flower-port")
+    return FlowerAccess(port=free, login=login)
+
+
+def _running(directory: Path) -> set[str]:
+    return {program.name for program in embedded.programs(directory) if program.state != "ended"}
+
+
+def _flower_file(directory: Path) -> Path:
+    return directory / "flower.json"
 
 
 def usable_providers(loaded: Settings) -> list[str]:
@@ -95,34 +117,6 @@ def _flower(urls: Mapping[str, str], access: FlowerAccess) -> Program:
         env={**urls, "FLOWER_BASIC_AUTH": access.login},
         grace_s=5,
     )
-
-
-def _flower_access(directory: Path, forced: int | None, *, is_running: bool) -> FlowerAccess:
-    """The login and port of last time where they can be had. Raises InputError when a forced port is taken."""
-    place = directory / "flower.json"
-    stored = read_json(place)
-    login = stored.get("login") or f"sweep:{secrets.token_urlsafe(9)}"
-    port = int(stored.get("port", 0))
-    if is_running and forced in {None, port}:
-        return FlowerAccess(port=port, login=login)
-    if forced is not None and not _is_free(forced):
-        raise InputError(f"port {forced} for Flower is in use by another program", hint="choose another --flower-port")
-    candidates = [forced] if forced is not None else [port or _FLOWER_PORTS[0], *_FLOWER_PORTS]
-    chosen = next((candidate for candidate in candidates if _is_free(candidate)), None)
-    if chosen is None:
-        raise InputError("no free port for Flower", hint="give one with --flower-port, or leave it out: --no-flower")
-    write_json(place, {"port": chosen, "login": login})
-    return FlowerAccess(port=chosen, login=login)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def _settle(directory: Path, names: set[str], access: FlowerAccess | None) -> None:

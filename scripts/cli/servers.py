@@ -46,13 +46,14 @@ def up(
     for name in provider or ():
         if name != RULES:
             loaded.provider(name)
+    directory = embedded.data_dir()
+    access = stack.flower_access(directory, flower_port) if flower else None
     forced = {Role.DATABASE: database_port, Role.BROKER: redis_port, Role.CACHE: cache_port}
     urls = embedded.bring_up(loaded, ports={role: port for role, port in forced.items() if port})
     migrate(urls["DATABASE_URL"])
-    directory = embedded.data_dir()
     providers = (provider or stack.usable_providers(loaded)) if workers else []
-    wanted = stack.Wanted(providers=providers, processes=processes, slots=slots, flower=flower, flower_port=flower_port)
-    access = stack.start(directory, urls, wanted) if providers or flower else None
+    if providers or access:
+        stack.start(directory, urls, stack.Wanted(providers=providers, processes=processes, slots=slots, flower=access))
     talk(f"up: servers{', workers for ' if providers else ''}{', '.join(providers)}; data and logs in {directory}")
     if access:
         talk(f"Flower: {access.url} (login {access.login})")

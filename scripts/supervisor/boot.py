@@ -1,13 +1,13 @@
 """From nothing to a server that answers: ports, retries, and what a failure means."""
 
 import secrets
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, TextIO
 
 from core.clock import SystemClock
 from scripts.supervisor.files import Layout, full, last_line, read_json, write_json
+from scripts.supervisor.ports import is_free
 from scripts.supervisor.postgres import Postgres
 from scripts.supervisor.process import Child, Command
 from scripts.supervisor.valkey import Valkey
@@ -99,27 +99,16 @@ async def _answers_in_time(one: Server, child: Child, port: int) -> bool:
 def _choose_port(role: Role, identity: Identity, wanted: Mapping[Role, int]) -> int:
     """The wanted port, else the one it had, else a free one."""
     port = wanted.get(role) or identity.ports.get(role) or 0
-    if role in wanted and not _is_free(port):
+    if role in wanted and not is_free(port):
         raise StartFailed(
             f"port {port} for the {role} server is in use by another program",
             hint="stop that program or choose another port",
         )
     others = {number for other, number in identity.ports.items() if other is not role}
-    while port == 0 or port in others or not _is_free(port):
+    while port == 0 or port in others or not is_free(port):
         port = secrets.choice(_PORTS)
     identity.ports[role] = port
     return port
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        # As the servers do: connections that linger in TIME_WAIT do not count.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def _judge(role: Role, layout: Layout, output: str) -> None:

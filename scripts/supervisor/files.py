@@ -92,6 +92,8 @@ def full(layout: Layout) -> StartFailed:
 def _check_space(layout: Layout) -> None:
     existing = next(folder for folder in (layout.root, *layout.root.parents) if folder.exists())
     usage = os.statvfs(existing)
+    if not os.access(existing, os.W_OK) or usage.f_blocks == 0:
+        return  # read-only, or no place for files at all: making the directory tells it
     needed = _RUNNING_CLUSTER if layout.postgres.exists() else _NEW_CLUSTER
     if usage.f_bavail * usage.f_frsize < needed:
         raise full(layout)
