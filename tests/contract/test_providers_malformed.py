@@ -330,6 +330,20 @@ async def test_embeddings_that_cannot_be_used_are_malformed(
     assert caught.value.usage.prompt == 4
 
 
+async def test_embeddings_that_are_no_objects_are_malformed(
+    server: RawServer, provider_of: Callable[..., Provider]
+) -> None:
+    server.answer(http({"data": [[1.0, 2.0]], "usage": {"prompt_tokens": 4}}))
+    with pytest.raises(MalformedAnswer):
+        await provider_of().embed("text-embedding-3-small", ["a"])
+
+
+async def test_content_in_parts_is_read_as_one_text(server: RawServer, provider_of: Callable[..., Provider]) -> None:
+    parts = [{"type": "text", "text": "hel"}, {"type": "image"}, {"type": "text", "text": "lo"}]
+    server.answer(http(chat_body(choices=message(content=parts))))
+    assert (await provider_of().chat(a_request())).text == "hello"
+
+
 @pytest.mark.parametrize("index", [[0, 0], [0, 2], [1, None], ["0", "1"]])
 async def test_embeddings_whose_indexes_are_not_those_of_the_texts_are_malformed(
     server: RawServer, provider_of: Callable[..., Provider], index: list[Any]

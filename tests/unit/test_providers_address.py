@@ -132,6 +132,23 @@ async def test_a_name_that_resolves_to_a_metadata_address_is_not_connected(host:
         await GuardedResolver(allow_private=allow_private).resolve(host, 80, socket.AF_INET)
 
 
+@pytest.mark.parametrize(
+    ("host", "address", "allow_private", "connected"),
+    [
+        ("api.openai.com", "8.8.8.8", False, True),
+        ("api.openai.com", "10.0.0.5", False, False),
+        ("api.openai.com", "10.0.0.5", True, True),
+        ("api.openai.com", "127.0.0.1", False, False),
+        ("localhost", "127.0.0.1", False, True),
+        ("api.openai.com", "fe80::1%eth0", True, False),
+    ],
+)
+async def test_what_a_name_resolves_to_decides_whether_it_is_connected(
+    host: str, address: str, *, allow_private: bool, connected: bool
+) -> None:
+    assert GuardedResolver(allow_private=allow_private)._may_connect(host, address) is connected
+
+
 @pytest.mark.usefixtures("opened")
 async def test_a_call_to_such_a_name_ends_as_unreachable() -> None:
     provider = create("openai", ProviderSettings.model_validate({"base_url": "http://2852039166/v1"}))
