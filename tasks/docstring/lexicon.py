@@ -9,32 +9,33 @@ def _words(text: str) -> frozenset[str]:
 
 
 VERBS = _words("""
-    observe prepend tick subtask hijack haunt die autodiscover reap purge maybe poll ack nack
-        abort accept acquire activate adapt add adjust advance allocate allow analyze annotate append apply approve
-    archive ask assert assign attach authenticate authorize await back backup begin bind block bootstrap
-    broadcast build bump calculate call cancel capture cast change check choose clean cleanup clear clone close
-    collapse collect combine commit compare compile complete compose compress compute concat configure confirm
-    connect consume continue convert copy count create decode decorate decrease decrypt defer define delete
-    deliver denormalize deny deserialize destroy detach detect determine disable discard disconnect discover
-    dispatch display download draw drop dump emit enable encode encrypt end enqueue ensure enter enumerate
-    escape establish evaluate exclude execute exit expand expect expire export extend extract fail feed fetch
-    fill filter finalize find finish fire fix flatten flush follow force forget fork format forward free freeze
-    gather generate get give grab grant group grow guess handle hash hide highlight identify ignore import
-    include increase increment indent infer inherit init initialise initialize inject insert inspect install
-    instantiate invalidate invert invoke iterate join keep kill launch leave limit link list listen load locate
-    lock log lookup maintain make map mark mask match measure merge migrate modify monitor mount move multiply
-    negotiate normalise normalize notify obtain open order override pack pad parse patch pause peek perform pick
-    ping pop populate post postprocess prefetch prepare prepend preprocess preserve print process produce
-    promote prompt propagate provide prune publish pull purge push put query queue quote raise randomize read
-    rebuild receive recompute reconnect record recover redirect reduce refresh register reject release reload
-    remove rename render reorder repair repeat replace report request require reraise reserve reset resize
-    resolve restart restore resume retrieve retry return reverse revert revoke rewind rewrite roll rollback
-    rotate round route run save scale scan schedule search seek select send serialize serve set setup shift show
-    shuffle shut shutdown sign signal simplify skip sleep slice solve sort spawn split start stop store stream
-    strip submit subscribe substitute subtract sum suspend swap switch sync synchronize tag take teardown tell
-    terminate test throw toggle touch trace track train transfer transform translate traverse trigger trim
-    truncate try tune unbind unblock undo unescape uninstall unlink unlock unmount unpack unregister unsubscribe
-    unwrap update upgrade upload use validate verify visit wait wake walk warn watch wrap write yield zip
+    abort accept ack acquire activate adapt add adjust advance allocate allow analyze annotate append apply
+    approve archive ask assert assign attach authenticate authorize autodiscover await back backup begin bind
+    block bootstrap broadcast build bump calculate call cancel capture cast change check choose clean cleanup
+    clear clone close collapse collect combine commit compare compile complete compose compress compute concat
+    configure confirm connect construct consume continue convert copy count create decode decorate decrease
+    decrypt defer define delete deliver denormalize deny deserialize destroy detach detect determine die disable
+    discard disconnect discover dispatch display download draw drop dump emit enable encode encrypt end enqueue
+    ensure enter enumerate escape establish evaluate evict exclude execute exit expand expect expire export
+    extend extract fail feed fetch fill filter finalize find finish fire fix flatten flush follow force forget
+    fork format forward free freeze gather generate get give grab grant group grow guess handle hash haunt hide
+    highlight hijack humanize identify ignore import include increase increment indent infer inherit init
+    initialise initialize inject insert inspect install instantiate invalidate invert invoke iterate join keep
+    kill launch leave limit link list listen load locate lock log lookup maintain make map mark mask match
+    measure merge migrate modify monitor mount move multiply nack negotiate normalise normalize notify observe
+    obtain open order override pack pad parse patch pause peek perform pick ping poll pop populate post
+    postprocess prefetch prepare prepend preprocess preserve print process produce promote prompt propagate
+    provide prune publish pull purge push put query queue quote raise randomize read reap rebuild receive
+    recompute reconnect record recover redirect reduce refresh register reject release reload remove rename
+    render reorder repair repeat replace report request requeue require reraise reserve reset resize resolve
+    restart restore resume retrieve retry return reverse revert revive revoke rewind rewrite roll rollback
+    rotate round route run save say scale scan schedule search seek select send serialize serve set setup shift
+    show shuffle shut shutdown sign signal simplify skip sleep slice solve sort spawn split start stop store
+    stream strip submit subscribe substitute subtask subtract sum suspend swap switch sync synchronize tag take
+    teardown tell terminate test throw tick toggle touch trace track train transfer transform translate traverse
+    trigger trim truncate try tune unbind unblock undo unescape uninstall unlink unlock unmount unpack
+    unregister unsubscribe unwrap update upgrade upload use validate verify visit wait wake walk warn watch wrap
+    write yield zip
 """)
 """First words that make a name a command."""
 
@@ -191,6 +192,12 @@ PREDICATES = _words("is has can should needs supports allows contains was are do
 PREPOSITIONS = _words(
     "about by for from in into of on to with as at over per via without until after before if and or when"
 )
+PARTICLES = _words("up down out off back away over")
+"""What belongs to the verb before it (``scale_up``)."""
+
+FOR = _words("wait listen look search ask")
+"""Verbs that take "for" before their object."""
+
 BARE = _words("about as if and or when")
 """Those that no article follows."""
 
@@ -217,3 +224,6 @@ FOREIGN = _words(
     "que pour el los las una del y en es para por con il gli della che di un sono per het een van niet voor jest nie"
 )
 """Words that texts in other languages do not do without."""
+
+ON_PARAM = _words("set add remove delete put append insert push discard send write register subscribe")
+"""Methods of these names do it to their first parameter, not to their object."""

@@ -13,6 +13,7 @@ _TRUTH = frozenset({"True", "False"})
 _NAMELESS = frozenset(
     {"self", "cls", "True", "False", "result", "results", "ret", "res", "rv", "value", "val", "out", "_"}
 )
+_WRAPPERS = frozenset({"inner", "wrapper", "wrapped", "decorator", "decorated", "_inner", "_wrapper", "wraps"})
 _UNTOLD = frozenset({"None", "Any", "object", "Optional"})  # annotations
 _LITERALS: dict[type[ast.expr], str] = {
     ast.List: "a list",
@@ -79,25 +80,28 @@ def _by_name(facts: Facts) -> str:
 
 
 def _by_value(value: str) -> str:
-    if value.startswith("self.") and value[5:].isidentifier():
-        return the(noun(value[5:]))
-    if value.isidentifier():
-        return the(noun(value)) if len(value) > 2 and value not in _NAMELESS else ""
+    if value in _WRAPPERS:
+        return "the wrapped function"
+    if value.removeprefix("self.").isidentifier():
+        name = value.removeprefix("self.")
+        return the(noun(name)) if len(name) > 2 and name not in _NAMELESS else ""
     tree = _parsed(value)
     if isinstance(tree, ast.Call):
         return _called(tree)
     if isinstance(tree, ast.Compare | ast.UnaryOp) and condition(tree):
         return f"whether {condition(tree)}"
-    if tree is not None and type(tree) in _LITERALS:
-        return _LITERALS[type(tree)]
-    return f"the value of `{value}`" if tree is not None and len(value) <= 60 else ""
+    known = _LITERALS.get(type(tree)) if tree is not None else None
+    return known or (f"the value of `{value}`" if len(value) <= 60 else "")
 
 
 def _called(call: ast.Call) -> str:
     name = ast.unparse(call.func)
     if len(name) > 50 or not name.replace(".", "").replace("_", "a").isalnum():
         return ""
-    return a(f"`{name}`") if last(name)[:1].isupper() else f"what `{name}` returns"
+    if name in {"cls", "type(self)", "self.__class__"}:
+        return "a new instance"
+    is_class = last(name)[:1].isupper() and not last(name).isupper()
+    return a(f"`{name}`") if is_class else f"what `{name}` returns"
 
 
 def _by_annotation(facts: Facts, annotation: str) -> str:

@@ -4,7 +4,7 @@ import re
 
 from tasks.docstring.lexicon import NOUNS, SPELLED, VERBS
 
-_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
+_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+\d*|[A-Z]+\d*|\d+")
 
 
 def split(name: str) -> list[str]:
@@ -27,7 +27,7 @@ def noun(name: str) -> str:
 
 def the(text: str) -> str:
     """With the article, unless there is something in its place."""
-    return text if text.startswith(("the ", "a ", "an ", "all ", "every ", "each ")) else f"the {text}"
+    return text if text.startswith(("the ", "a ", "an ", "all", "every ", "each ")) else f"the {text}"
 
 
 def a(text: str) -> str:

@@ -5,12 +5,13 @@ from types import MappingProxyType
 
 from tasks.docstring.definitions import last
 from tasks.docstring.facts import Facts
-from tasks.docstring.lexicon import BARE, DOING, HANDLERS, PREDICATES, PREPOSITIONS
+from tasks.docstring.lexicon import BARE, DOING, FOR, HANDLERS, ON_PARAM, PARTICLES, PREDICATES, PREPOSITIONS
 from tasks.docstring.phrases import a, is_plural, is_verb, noun, said, sentence, split, the, third_person, verb
 from tasks.docstring.sayings import DUNDER, OPERATORS, WHOLE
 
 _ENUMS = frozenset({"Enum", "IntEnum", "StrEnum", "Flag", "IntFlag"})
 _PLAIN_BASES = frozenset({"object", "ABC", "Protocol"})
+_PLURALS = {"is": "are", "was": "were", "has": "have", "does": "do", "needs": "need", "supports": "support"}
 _LIMIT = 72
 
 
@@ -62,7 +63,8 @@ def _function(facts: Facts) -> str:
 
 def _predicate(words: list[str], facts: Facts) -> str:
     subject = _first_param(facts) if facts.params else _owner(facts)
-    return f"tell whether {subject} {words[0]} {said(words[1:])}"
+    verb_ = _PLURALS.get(words[0], words[0]) if is_plural(subject) else words[0]
+    return f"tell whether {subject} {verb_} {said(words[1:])}"
 
 
 def _conversion(words: list[str], _: Facts) -> str:
@@ -85,6 +87,10 @@ def _number(words: list[str], _: Facts) -> str:
     return f"return the number of {said(words[1:])}"
 
 
+def _maybe(words: list[str], facts: Facts) -> str:
+    return f"{_command(words[1:], facts) if is_verb(words[1]) else f'handle {the(said(words[1:]))}'} if needed"
+
+
 def _test(words: list[str], _: Facts) -> str:
     return f"test {said(words[1:])}"
 
@@ -95,6 +101,7 @@ _BY_FIRST_WORD: Mapping[str, Callable[[list[str], Facts], str]] = MappingProxyTy
         **dict.fromkeys(("to", "as", "into"), _conversion),
         **dict.fromkeys(("pre", "before", "post", "after"), _time),
         **dict.fromkeys(("num", "n"), _number),
+        "maybe": _maybe,
         "from": _creation,
         "on": _event,
         "test": _test,
@@ -104,8 +111,15 @@ _BY_FIRST_WORD: Mapping[str, Callable[[list[str], Facts], str]] = MappingProxyTy
 
 def _command(words: list[str], facts: Facts) -> str:
     head, rest = verb(words[0]), words[1:]
+    if rest and rest[0] in PARTICLES:
+        head, rest = f"{head} {rest[0]}", rest[1:]
+    if words[0] in FOR and rest[:1] != ["for"]:
+        head += " for"
+    if not rest and head == "get" and facts.params:
+        return f"get the value for {_first_param(facts)}"
     if not rest or rest[0] in PREPOSITIONS:
-        return _phrase(f"{head} {_owner(facts) if facts.owner else _first_param(facts)}", rest)
+        own = facts.owner and not (head in ON_PARAM and facts.params)
+        return _phrase(f"{head} {_owner(facts) if own else _first_param(facts)}", rest)
     cut = next((i for i, word in enumerate(rest) if i and word in PREPOSITIONS), len(rest))
     return _phrase(f"{head} {the(said(rest[:cut]))}", rest[cut:])
 
