@@ -165,7 +165,7 @@ class Caller:
                     tries = attempts - throttled
                     if channel.policy.exhausted(tries=tries, throttled=throttled):
                         return NotCalled(error=sent.record.error or {}, attempts=attempts)
-                    await self._clock.sleep(channel.policy.wait_s(retry, tries=tries))
+                    await self._clock.sleep(channel.policy.wait_s(retry, tries=tries, throttled=throttled))
 
     # -- before
 

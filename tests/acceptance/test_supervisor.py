@@ -220,6 +220,7 @@ def test_a_program_that_dies_is_started_again_and_one_that_is_done_is_not(
     eventually(lambda: status("done").state == "ended")
     first = status("fragile").pid
     assert first is not None
+    eventually(lambda: Path(status("fragile").log).read_text() == "here\n")
     os.kill(first, signal.SIGKILL)
     eventually(lambda: status("fragile").restarts == 1 and status("fragile").pid not in {first, None})
     assert status("fragile").exit_code == -signal.SIGKILL
