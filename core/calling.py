@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from core.errors import CacheUnavailable, GateUnavailable, LedgerUnavailable, ProviderError, ProviderRefused
-from core.estimate import Estimator
 from core.fingerprint import batch_fingerprint
 from core.heartbeat import Hold
 from core.model import (
@@ -49,6 +48,7 @@ log = logging.getLogger(__name__)
 
 _GATE_AWAY_S = 0.5
 _ID_BLOCK = 256
+_FIRST_GUESS = 256  # completion tokens; the gate learns per template and model how wrong it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +134,6 @@ class Caller:
         self._channels = channels
         self._clock = clock
         self._owner = owner
-        self._estimator = Estimator()
         self._ids: list[int] = []
 
     def scope(self, provider: str) -> str:
@@ -217,9 +216,10 @@ class Caller:
             owner=self._owner,
             fingerprint=batch_fingerprint(list(parcel.fingerprints)),
             modality=first.modality,
-            tokens=min(prompt + self._estimator.completion(first), sum(tokens for tokens, _ in worst)),
+            tokens=min(prompt + _FIRST_GUESS * isinstance(first, ChatRequest), sum(tokens for tokens, _ in worst)),
             worst_usd=None if None in prices else sum(usd for usd in prices if usd is not None),
             budget_usd=hold.lease.budget_usd,
+            template=first.version,
         )
 
     async def _next_id(self, hold: Hold) -> int:
@@ -250,7 +250,6 @@ class Caller:
         )
         answers = _answers(record.id, reply)
         await self._store(record, dict(zip(parcel.fingerprints, answers, strict=True)), channel)
-        self._estimator.learn(first, reply.usage)
         await self._settle(
             ticket,
             Settlement(health=Health.GOOD, tokens=reply.usage.total, cost_usd=cost, limits=reply.limits),

@@ -94,6 +94,7 @@ class Ask:
     tokens: int
     worst_usd: float | None = None  # None: unknown price, not counted against the budget
     budget_usd: float | None = None  # the sweep's cap
+    template: str = ""  # kind and version: the gate learns real tokens per template and model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -119,7 +119,7 @@ class ScriptedGate(ABC):
             "admit",
             ask.provider,
             ask.call_id,
-            ask.model,
+            _learned_by(ask),
             max(0, ask.tokens),
             ask.sweep_id,
             nano(ask.worst_usd),
@@ -173,7 +173,7 @@ def settle_op(ticket: Ticket, settlement: Settlement) -> Op:
         "settle",
         ask.provider,
         ask.call_id,
-        ask.model,
+        _learned_by(ask),
         ask.sweep_id,
         ticket.epoch,
         ticket.era,
@@ -199,6 +199,10 @@ def restore_op(ticket: Ticket) -> Op:
     worst = _counted(ask)
     intent = f"{ticket.slot} {ticket.tokens} {worst} {ask.tokens} {_dump(ask)}"
     return ["restore", ask.provider, ask.call_id, ask.sweep_id, worst, intent]
+
+
+def _learned_by(ask: Ask) -> str:
+    return f"{ask.model} {ask.template}"
 
 
 def _counted(ask: Ask) -> int:
