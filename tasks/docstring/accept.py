@@ -104,10 +104,11 @@ def _all_text(answer: DocstringAnswer) -> str:
 
 def _is_english(text: str) -> bool:
     """Cheap: ASCII letters for the most part, and not more words of other languages than English ones."""
-    letters = [char for char in text if char.isalpha()]
+    prose = re.sub(r"`[^`]*`", " ", text)
+    letters = [char for char in prose if char.isalpha()]
     if sum(char.isascii() for char in letters) < 0.9 * len(letters):
         return False
-    words = re.findall(r"[a-z]+", re.sub(r"`[^`]*`", " ", text.lower()))
+    words = re.findall(r"[a-z]+", prose.lower())
     english, foreign = (sum(word in known for word in words) for known in (ENGLISH, FOREIGN))
     return foreign < 2 or foreign <= english
 

@@ -1,5 +1,8 @@
 """Puts docstrings into source text. Everything else stays as it is, to the byte, because nothing else is touched:
 the text is cut at one place a docstring, never parsed and printed again. Each result is verified all the same.
+
+A concrete syntax tree (libcst) was measured first: it ends the process on call chains of some thousand links, gives up
+on sums of five hundred terms, and prints lone carriage returns differently. Python's own tree tells the place.
 """
 
 import ast

@@ -106,6 +106,11 @@ def test_stars_fences_and_typography_are_put_in_order(tmp_path: Path) -> None:
     assert judged.result["answer"]["raises"][0]["type"] == "ValueError"
 
 
+def test_code_in_backticks_may_be_in_any_script(tmp_path: Path) -> None:
+    work = job(tmp_path, "def f(a):\n    return a + größe + 长度\n\nlength = 1\n")
+    assert isinstance(verdict(work, description="Adds `größe` and `长度`."), Accepted)
+
+
 def test_names_of_the_source_the_module_and_builtins_resolve(tmp_path: Path) -> None:
     assert isinstance(verdict(job(tmp_path), description="Adds `LIMIT` to `len(open(path))`."), Accepted)
 
