@@ -56,8 +56,9 @@ def _remove_leftovers() -> None:
     """Directories of runs that were killed: their servers went with them, their files could not."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
-        if folder.stat().st_uid == os.geteuid() and not Path("/proc", pid).exists():
-            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # a run beside this one cleans up as well
+            if folder.stat().st_uid == os.geteuid() and not Path("/proc", pid).exists():
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

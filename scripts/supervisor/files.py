@@ -101,7 +101,7 @@ def _check_space(layout: Layout) -> None:
 
 def try_lock(path: Path) -> TextIO | None:
     """An exclusive lock, held as long as the file (or an inherited copy) is open. None: somebody has it."""
-    handle = path.open("a", encoding="ascii")
+    handle = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="ascii")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

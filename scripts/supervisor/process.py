@@ -76,6 +76,9 @@ class Child:
     def _reap(self) -> None:
         asyncio.get_running_loop().remove_reader(self._watch)
         os.close(self._watch)
+        # What it leaves behind in its group. Before wait(): until then nobody else can get its id.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
         self._ended.set_result(self._process.wait())
 
     @property
@@ -91,14 +94,15 @@ class Child:
         return await asyncio.shield(self._ended)
 
     async def stop(self) -> None:
-        """Asks it to end, insists after the grace, and takes its process group along."""
-        if self.alive:
-            self._process.send_signal(self.command.stop)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.ended(), self.command.grace_s)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
-        await self.ended()
+        """Asks it to end, and insists after the grace."""
+        if not self.alive:
+            return
+        os.kill(self.pid, self.command.stop)
+        try:
+            await asyncio.wait_for(self.ended(), self.command.grace_s)
+        except TimeoutError:
+            os.kill(self.pid, signal.SIGKILL)
+            await self.ended()
 
 
 class Keeper:

@@ -218,6 +218,7 @@ def test_a_program_that_dies_is_started_again_and_one_that_is_done_is_not(
         return next(program for program in embedded.programs(directory) if program.name == name)
 
     eventually(lambda: status("done").state == "ended")
+    eventually(lambda: Path(status("fragile").log).read_text() == "here\n")
     first = status("fragile").pid
     assert first is not None
     eventually(lambda: Path(status("fragile").log).read_text() == "here\n")
@@ -230,6 +231,18 @@ def test_a_program_that_dies_is_started_again_and_one_that_is_done_is_not(
     assert embedded.stop(directory, "fragile")
     assert not embedded.stop(directory, "fragile")
     assert [program.name for program in embedded.programs(directory)] == ["done"]
+
+
+def test_a_program_that_ignores_the_polite_signal_is_killed_with_its_children(
+    directory: Path, tmp_path: Path, eventually: Eventually
+) -> None:
+    up(directory)
+    child = tmp_path / "child"
+    script = f"trap '' TERM; sleep 600 & echo $! > {child}.new; mv {child}.new {child}; wait; wait"
+    embedded.start(directory, Program(name="deaf", argv=("/bin/sh", "-c", script), grace_s=0.2))
+    eventually(child.exists)
+    assert embedded.stop(directory, "deaf")
+    eventually(lambda: not is_alive(int(child.read_text())))
 
 
 def test_a_program_has_the_environment_and_folder_of_the_command_that_handed_it_over(
