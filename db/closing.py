@@ -14,11 +14,20 @@ from db.tally import Tally, TallyKey
 CONTROL = "control"
 """The owner of the tallies of what commands and the feeder do to jobs."""
 
-_BATCH = 500  # chunks whose jobs one transaction cancels
+_BATCH = 200  # chunks whose jobs one transaction cancels
+_BATCHES = 10  # transactions a call and sweep
 
+_ENDED = """
+    SELECT s.id FROM sweeps s
+    WHERE s.state IN ('running', 'paused', 'budget_exhausted') AND NOT EXISTS (
+        SELECT FROM chunks c WHERE c.sweep_id = s.id AND c.state <> 'finished'
+    ) ORDER BY s.id FOR UPDATE OF s SKIP LOCKED
+"""
+
+# Asked again once the row is locked: a retry may have reopened chunks since the first look.
 _CLOSE = """
     UPDATE sweeps s SET state = 'done', reason = '', finished_at = now()
-    WHERE s.state IN ('running', 'paused', 'budget_exhausted') AND NOT EXISTS (
+    WHERE s.id = ANY (%s) AND s.state <> 'cancelled' AND NOT EXISTS (
         SELECT FROM chunks c WHERE c.sweep_id = s.id AND c.state <> 'finished'
     ) RETURNING s.id
 """
@@ -53,18 +62,25 @@ _CANCELLED = """
 def close_finished(engine: sqlalchemy.Engine) -> list[int]:
     """Sweeps whose chunks are all finished become done, paused or not; returns their ids."""
     with transaction(engine) as cursor:
-        cursor.execute(_CLOSE)
+        cursor.execute(_ENDED)
+        ended = [sweep_id for (sweep_id,) in cursor.fetchall()]
+        if not ended:
+            return []
+        cursor.execute(_CLOSE, (ended,))
         return [sweep_id for (sweep_id,) in cursor.fetchall()]
 
 
 def clear_cancelled(engine: sqlalchemy.Engine) -> int:
-    """Pending jobs of cancelled sweeps become cancelled, a bounded batch a transaction; returns how many."""
+    """Pending jobs of cancelled sweeps become cancelled: some batches a call, for other sweeps want to be fed.
+
+    Returns how many jobs; what is left is the next call's.
+    """
     with transaction(engine) as cursor:
         cursor.execute(_CANCELLED)
         sweeps = [sweep_id for (sweep_id,) in cursor.fetchall()]
     total = 0
     for sweep_id in sweeps:
-        while True:
+        for _ in range(_BATCHES):
             with transaction(engine) as cursor:
                 chunks, jobs = _clear_batch(cursor, sweep_id)
             total += jobs

@@ -18,7 +18,8 @@ _FIND = """
     WHERE g.group_type = 'sweep' AND g.name = %s FOR UPDATE OF s
 """
 
-# A chunk that is leased or queued stays so: its worker's `finish` sees the jobs that are pending again.
+# A chunk that is leased or queued stays so: its worker's `finish` sees the jobs that are pending again. Its row is
+# written all the same, so that a `finish` of this very moment waits, and does not end it with pending jobs.
 _REOPEN = """
     WITH reopened AS (
         UPDATE jobs SET state = 'pending', round = round + 1, attempts = 0, cached = false, fingerprint = NULL,
@@ -28,8 +29,8 @@ _REOPEN = """
     ), counted AS (
         SELECT chunk_no, count(*) AS jobs FROM reopened GROUP BY chunk_no
     ), opened AS (
-        UPDATE chunks c SET state = 'waiting' FROM counted
-        WHERE c.sweep_id = %(sweep_id)s AND c.no = counted.chunk_no AND c.state = 'finished'
+        UPDATE chunks c SET state = CASE c.state WHEN 'finished' THEN 'waiting' ELSE c.state END FROM counted
+        WHERE c.sweep_id = %(sweep_id)s AND c.no = counted.chunk_no
     )
     SELECT chunk_no, jobs FROM counted
 """

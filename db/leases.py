@@ -37,6 +37,12 @@ _RENEW = """
     UNION ALL SELECT id, NULL, NULL, state FROM sweeps WHERE id = ANY (%(sweeps)s::bigint[])
 """
 
+# The row is locked by a statement of its own: only the next one sees the jobs that a retry has reopened meanwhile.
+_HOLD = """
+    SELECT FROM chunks
+    WHERE sweep_id = %s AND no = %s AND state = 'leased' AND lease_owner = %s AND takes = %s FOR NO KEY UPDATE
+"""
+
 _FINISH = """
     UPDATE chunks c SET lease_owner = NULL, lease_until = NULL, state = CASE WHEN EXISTS (
         SELECT FROM jobs j WHERE j.sweep_id = c.sweep_id AND j.chunk_no = c.no AND j.state = 'pending'
@@ -90,9 +96,12 @@ class LeaseBook:
 
     def finish(self, lease: Lease) -> None:
         with transaction(self.engine) as cursor:
-            cursor.execute(_FINISH, (lease.ref.sweep_id, lease.ref.no, lease.owner, lease.fence))
-            row = cursor.fetchone()
-            if row is not None and row[0] == "finished":
+            values = (lease.ref.sweep_id, lease.ref.no, lease.owner, lease.fence)
+            cursor.execute(_HOLD, values)
+            if not cursor.rowcount:
+                return
+            cursor.execute(_FINISH, values)
+            if cursor.fetchall() == [("finished",)]:
                 # Perhaps the sweep's last chunk: the feeder need not find that out by itself.
                 cursor.execute(_WAKE, (NOTIFY, lease.ref.sweep_id))
 

@@ -33,16 +33,18 @@ class PostgresLedger:
     """Never blocks the event loop. Every method raises LedgerUnavailable while PostgreSQL is away."""
 
     def __init__(self, url: str, *, lease_s: float, threads: int = 4) -> None:
-        self._engine = connect(url, pool=threads)
+        self._engine = connect(url, pool=threads + 1)
         self._book = LeaseBook(engine=self._engine, lease_s=lease_s)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="ledger")
+        # Heartbeats never queue behind slow commits: a lease that lapses meanwhile costs its chunk a second worker.
+        self._pulse = ThreadPoolExecutor(1, thread_name_prefix="ledger-pulse")
         self._ids = range(0)
 
     async def lease(self, ref: ChunkRef, owner: str) -> Lease | None:
         return await self._run(self._book.take, ref, owner)
 
     async def renew(self, leases: Sequence[Lease]) -> Pulse:
-        return await self._run(self._book.renew, leases)
+        return await self._run_on(self._pulse, self._book.renew, leases)
 
     async def finish(self, lease: Lease) -> None:
         await self._run(self._book.finish, lease)
@@ -82,11 +84,17 @@ class PostgresLedger:
 
     async def close(self) -> None:
         """Ends the threads and the connections; statements that run are waited for."""
-        await asyncio.to_thread(self._threads.shutdown)
+        for threads in (self._threads, self._pulse):
+            await asyncio.to_thread(threads.shutdown)
         self._engine.dispose()
 
     async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        call = asyncio.get_running_loop().run_in_executor(self._threads, lambda: function(*args, **kwargs))
+        return await self._run_on(self._threads, function, *args, **kwargs)
+
+    async def _run_on(
+        self, threads: ThreadPoolExecutor, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        call = asyncio.get_running_loop().run_in_executor(threads, lambda: function(*args, **kwargs))
         try:
             return await call
         except InputError as exc:

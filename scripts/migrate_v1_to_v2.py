@@ -8,9 +8,11 @@ May run again at any time: it adds what is missing and never changes what is the
 import argparse
 import sys
 
+from core.settings import settings
 from db.backfill import Parity, backfill, compare
 from db.engine import connect
 from db.legacy import open_legacy
+from db.schema import migrate
 from scripts.cli.context import connected
 from scripts.cli.errors import report
 
@@ -27,10 +29,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(*, check_only: bool) -> int:
-    settings = connected()
-    engine = connect(settings.database_url, role="reader", pool=1)
+    # No broker is needed here: only without a DATABASE_URL are the embedded servers.
+    url = settings().database_url or connected().database_url
+    migrate(url)
+    engine = connect(url, role="reader", pool=1)
     try:
-        with open_legacy(settings.legacy_database_url) as legacy:
+        with open_legacy(settings().legacy_database_url) as legacy:
             written = 0 if check_only else backfill(engine, legacy.pages())
             rows = legacy.count()
             parity = compare(engine, legacy.pages())

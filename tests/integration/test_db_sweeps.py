@@ -376,6 +376,32 @@ def test_a_retry_opens_a_new_round_for_what_it_names(engine: sqlalchemy.Engine, 
     ]
 
 
+def test_a_retry_at_the_moment_in_which_a_chunk_ends_loses_no_job(engine: sqlalchemy.Engine, feed: Feed) -> None:
+    sweep_id = submit(engine, spec(), drafts(4)).sweep_id
+    worker = Worker(engine)
+    lease = worker.take(sweep_id, 0)
+    commit(engine, [outcome(lease, job_id, JobState.FAILED) for job_id in worker.pending(lease)])
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(engine) as cursor:
+            cursor.execute("SELECT FROM sweeps WHERE id = %s FOR UPDATE", (sweep_id,))
+            cursor.execute(control._REOPEN, {"sweep_id": sweep_id, "state": "failed"})
+            ending = pool.submit(worker.book.finish, lease)
+            wait_until_blocked(engine)
+        ending.result()
+    assert feed.close_sweeps() == []
+    assert count(engine, "chunks", "state = 'waiting'") == 1
+    assert count(engine, "jobs", "state = 'pending'") == 4
+
+
+def wait_until_blocked(engine: sqlalchemy.Engine) -> None:
+    """Returns when somebody waits for a lock in this database."""
+    waiting = "wait_event_type = 'Lock' AND datname = current_database()"
+    for _ in range(2000):
+        if count(engine, "pg_stat_activity", waiting):
+            return
+    raise AssertionError("nobody waits for a lock")
+
+
 def test_commands_refuse_what_makes_no_sense(engine: sqlalchemy.Engine, feed: Feed) -> None:
     sweep_id = submit(engine, spec("nightly-docs"), drafts(4)).sweep_id
     with pytest.raises(InputError) as unknown:
