@@ -56,8 +56,6 @@ class HandClock:
 class Both(Gate, GateAdmin, Protocol):
     """A gate has both ports."""
 
-    async def turn(self, ticket: Ticket) -> None: ...
-
 
 class World(Protocol):
     """A gate, its clock, and what a test does to them."""
