@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import fakeredis
+import pytest
 import redis.asyncio
 
 from core.gate.gate import EPOCH
@@ -131,14 +132,27 @@ def _ledger(spent: Mapping[int, float]) -> Any:
     return of
 
 
-async def memory_world() -> AsyncIterator[World]:
-    yield MemoryWorld()
+KINDS = ("memory", "fakeredis", "redis")
 
 
-async def redis_world(client: redis.asyncio.Redis) -> AsyncIterator[World]:
+async def world_of(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    """The world of a kind, a while after the birth of its server."""
+    if request.param == "memory":
+        yield await _grown(MemoryWorld())
+        return
+    fake = request.param == "fakeredis"
+    client = fake_client() if fake else redis.asyncio.Redis.from_url(request.getfixturevalue("redis_url"))
     world = RedisWorld(client)
-    yield world
+    yield await _grown(world)
     await world.close()
+
+
+async def _grown(world: World) -> World:
+    world.limits["p"] = Limits(rpm=600, tpm=600_000)
+    # At its birth the server cannot know that nothing is in flight.
+    await (await world.gate()).status("p")
+    await world.move(2)
+    return world
 
 
 def fake_client() -> redis.asyncio.Redis:
