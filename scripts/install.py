@@ -37,7 +37,7 @@ def _sync(directory: pathlib.Path, lock: pathlib.Path) -> int:
     python = directory / "bin" / "python"
     project = ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
     locked = ["--require-hashes", "--requirement", str(lock)]
-    uv = [str(directory / "bin" / "uv"), "pip", "install", "--quiet", "--python", str(python)]
+    uv = [str(directory / "bin" / "uv"), "pip", "install", "--quiet", "--system-certs", "--python", str(python)]
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--disable-pip-version-check"]
     print(f"llmsweep: installing {lock.name} into {directory}/", file=sys.stderr)
     if not pathlib.Path(uv[0]).exists():
