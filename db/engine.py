@@ -59,8 +59,8 @@ _HINTS = {
     "28P01": "correct the user or the password in DATABASE_URL",
     "28000": "correct the user or the password in DATABASE_URL, or the server's pg_hba.conf",
     "42501": "the database user needs the right to do this",
-    "42P01": "the database has not been migrated: run `sweep doctor`",
-    "42703": "the database has not been migrated: run `sweep doctor`",
+    "42P01": "the database has not been migrated: run `sweep doctor --migrate`",
+    "42703": "the database has not been migrated: run `sweep doctor --migrate`",
 }
 
 # libpq gives no SQLSTATE for a refused connection, only the server's words.
