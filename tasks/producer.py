@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from core.errors import InputError
 from core.model import Job, JobDraft, JsonObject, SweepState
 from core.sweep import SweepSpec, without_passwords
-from db import progress, submission
+from db import control, progress, submission
 from db.engine import connect
 from tasks.kind import Problem
 from tasks.registry import kind
@@ -52,7 +52,20 @@ def submit(database_url: str, spec: SweepSpec, *, on_job: Callable[[], None] = l
     problems: list[Problem] = []
     drafts = _drafts(spec, problems, on_job)
     stored = submission.submit(database_url, without_passwords(spec), drafts, problems=problems)
+    if not stored.created:
+        _resume(database_url, spec, stored.state)
     return Submission(name=stored.name, jobs=stored.jobs, created=stored.created, problems=tuple(problems))
+
+
+def _resume(database_url: str, spec: SweepSpec, state: SweepState) -> None:
+    # Submitting again is how a script says "go on".
+    if state not in {SweepState.PAUSED, SweepState.BUDGET_EXHAUSTED}:
+        return
+    engine = connect(database_url, role="producer", pool=1)
+    try:
+        control.resume(engine, spec.name, budget_usd=spec.budget_usd if state is SweepState.BUDGET_EXHAUSTED else None)
+    finally:
+        engine.dispose()
 
 
 def preview(spec: SweepSpec, count: int) -> tuple[list[JobDraft], list[Problem]]:

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import redis.asyncio as aioredis
 import uvloop
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from core.cache.redis import RedisCache
 from core.calling import Caller, Channel
@@ -167,6 +169,7 @@ def _client(url: str) -> aioredis.Redis:
         socket_connect_timeout=5,
         socket_keepalive=True,
         health_check_interval=15,
+        retry=Retry(NoBackoff(), 0),  # the gate and the engine have their own patience, and know what may be repeated
     )
     return aioredis.Redis.from_pool(pool)
 
