@@ -37,6 +37,7 @@ class Item:
     jobs: list[Job]
     repairs: int = 0
     attempts: int = 0
+    detours: int = 0  # providers that were found down on its way
 
 
 class Judge:

@@ -240,6 +240,7 @@ class Lease:
     policy: JsonObject = field(default_factory=dict)  # while a breaker is open, caching, repair turns
     budget_usd: float | None = None
     jobs_total: int = 0
+    reroute: tuple[Variant, ...] = ()  # whom to ask while the variant's own provider is down
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

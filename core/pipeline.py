@@ -84,7 +84,7 @@ class _Run:
         for job in jobs:
             try:
                 request = self._kind.request(job, self._lease.variant, self._lease.options)
-                request = replace(request, salt=self._salt(job))
+                request = replace(request, salt=self._salt(job, self._lease.variant.provider))
                 print_ = fingerprint(request)
             except Exception as exc:  # the boundary of a job: whatever its input does, the others go on
                 log.exception("a job can't be rendered", extra={"job": job.key})
@@ -93,11 +93,11 @@ class _Run:
             by_print.setdefault(print_, Item(request=request, fingerprint=print_, jobs=[])).jobs.append(job)
         return list(by_print.values())
 
-    def _salt(self, job: Job) -> str:
+    def _salt(self, job: Job, provider: str) -> str:
         # A retried job must not get the answer that was refused; with the cache off, answers stay inside the sweep.
         sweep = "" if self._lease.policy.get("cache", True) else f"sweep {self._lease.ref.sweep_id}"
         again = f"round {job.round}" if job.round else ""
-        server = self._engine.caller.scope(self._lease.variant.provider)
+        server = self._engine.caller.scope(provider)
         return " ".join(part for part in (server, sweep, again) if part)
 
     # -- look up and claim
@@ -209,13 +209,30 @@ class _Run:
         await self.judge.fail(items, error)
 
     async def _breaker_open(self, items: list[Item], retry_in_s: float) -> None:
-        if self._lease.policy.get("on_open") == "fallback":
-            items = await self.judge.fall_back(
-                items, {"type": "BreakerOpen", "message": "the provider's breaker is open"}
-            )
+        policy = self._lease.policy.get("on_open")
+        if policy == "fallback":
+            items = await self.judge.fall_back(items, {"type": "BreakerOpen", "message": "the provider is down"})
+        elif policy == "reroute" and self._lease.reroute and isinstance(items[0].request, ChatRequest):
+            await self._detour(items[0], retry_in_s)
+            return
         if items:
             await self._engine.clock.sleep(min(retry_in_s, _BREAKER_ASK_S))
             await self._lead(items)
+
+    async def _detour(self, item: Item, retry_in_s: float) -> None:
+        """The same job for the next provider that the sweep names; after the last one, after a while, for its own.
+
+        Never for vectors: another model's would not compare.
+        """
+        ways = (self._lease.variant, *self._lease.reroute)
+        variant = ways[(item.detours + 1) % len(ways)]
+        if variant is ways[0]:
+            await self._engine.clock.sleep(min(retry_in_s, _BREAKER_ASK_S))
+        request = self._kind.request(item.jobs[0], variant, self._lease.options)
+        request = replace(request, salt=self._salt(item.jobs[0], variant.provider))
+        again = replace(item, request=request, fingerprint=fingerprint(request), repairs=0, detours=item.detours + 1)
+        if self._hold.stop is None:
+            await self.resolve([again])
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         # What siblings have in flight is paid for: an absent ledger is waited for, not run away from.

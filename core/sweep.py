@@ -45,6 +45,7 @@ class SweepSpec(BaseModel):
     chunk_size: int = Field(default=64, ge=1, le=2048)
     cache: bool = True
     on_open: Literal["fallback", "wait", "reroute"] = "fallback"  # while a provider's breaker is open
+    reroute: tuple[Target, ...] = ()  # with on_open "reroute": who is asked instead, the first that is not down
     on_reject: Literal["fail", "fallback"] = "fail"  # after the last repair turn
     repair_turns: int = Field(default=1, ge=0, le=3)
     description: str = ""

@@ -1,11 +1,11 @@
 """A sweep's spec as the ledger needs it: its grid unfolded once a process, not once a chunk."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.errors import InputError
 from core.model import ChunkRef, JsonObject, Lease, Variant
-from core.sweep import SweepSpec
+from core.sweep import SweepSpec, Target
 from db.engine import Cursor
 
 NOTIFY = "llmsweep_feeder"
@@ -25,6 +25,7 @@ class Plan:
     policy: JsonObject
     chunk_size: int
     jobs_total: int
+    reroute: tuple[Target, ...] = ()
 
     def variant(self, chunk_no: int) -> Variant:
         return self.variants[chunk_no % len(self.variants)]
@@ -43,7 +44,12 @@ class Plan:
             policy=self.policy,
             budget_usd=budget_usd,
             jobs_total=self.jobs_total,
+            reroute=self._alternatives(self.variant(ref.no)),
         )
+
+    def _alternatives(self, variant: Variant) -> tuple[Variant, ...]:
+        others = (target for target in self.reroute if target.provider != variant.provider)
+        return tuple(replace(variant, provider=target.provider, model=target.model) for target in others)
 
 
 def plan(spec: SweepSpec, *, sweep_id: int, group_id: int, jobs_total: int) -> Plan:
@@ -63,6 +69,7 @@ def plan(spec: SweepSpec, *, sweep_id: int, group_id: int, jobs_total: int) -> P
         },
         chunk_size=spec.chunk_size,
         jobs_total=jobs_total,
+        reroute=spec.reroute,
     )
 
 

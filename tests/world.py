@@ -1,6 +1,7 @@
 """The engine with its twins around it: everything of a worker but the servers and the provider."""
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -160,6 +161,7 @@ class World:
         self.cache = MemoryCache(self.clock)
         self.gate = MemoryGate(lambda _: self.limits, self.clock, spent=self._spent)
         self.provider = ScriptedProvider(self.clock)
+        self.others: dict[str, ScriptedProvider] = {}
         self.sweeps = 0
 
     def submit(self, *asks: str, **fields: Any) -> int:
@@ -179,16 +181,20 @@ class World:
         """A worker's engine, with its background tasks."""
         recorder = Recorder(self.ledger, self.clock)
         heartbeat = Heartbeat(self.ledger, self.cache, self.clock)
-        channel = Channel(
-            provider=self.provider, policy=self.policy, slots=asyncio.Semaphore(1000), cache_ttl_s=3600, scope=""
-        )
+
+        @functools.cache
+        def channel(name: str) -> Channel:
+            provider = self.others.get(name, self.provider)
+            slots = asyncio.Semaphore(1000)
+            return Channel(provider=provider, policy=self.policy, slots=slots, cache_ttl_s=3600, scope="")
+
         caller = Caller(
             gate=self.gate,
             cache=self.cache,
             ledger=self.ledger,
             recorder=recorder,
             meter=FlatMeter(),
-            channels=lambda _: channel,
+            channels=channel,
             clock=self.clock,
             owner=owner,
         )

@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if name != RULES:
                 loaded.provider(name)
         check(loaded.database_url)
-        runtime = Runtime(loaded, args.provider, fatal=_die)
+        runtime = Runtime(loaded, fatal=_die)
     except LlmsweepError as exc:
         hint = f" ({exc.hint})" if isinstance(exc, InputError) and exc.hint else ""
         sys.stderr.write(f"sweep worker: {exc}{hint}\n")

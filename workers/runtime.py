@@ -5,7 +5,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -27,7 +27,7 @@ from core.pricing import Meter
 from core.providers import create
 from core.recorder import Recorder
 from core.retry import RetryPolicy
-from core.settings import PREFIXES, RULES, ProviderSettings, Settings, cache_scope
+from core.settings import PREFIXES, RULES, ProviderSettings, Settings, cache_scope, provider_settings
 from db.ledger import PostgresLedger
 from tasks import registry
 
@@ -44,12 +44,10 @@ def owner_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
 
 
-def limits_of(settings: Settings, name: str) -> Limits:
-    """What the settings say of a provider's limits."""
-    if name not in PREFIXES:
-        return Limits()
-    provider = settings.provider(name)
-    return Limits(rpm=provider.rate_limit_rpm, tpm=provider.rate_limit_tpm)
+def limits_of_all() -> dict[str, Limits]:
+    """What the settings say of the limits of all providers, also those that a sweep is only rerouted to."""
+    found = {name: provider_settings(name) for name in PREFIXES}
+    return {name: Limits(rpm=loaded.rate_limit_rpm, tpm=loaded.rate_limit_tpm) for name, loaded in found.items()}
 
 
 @dataclass(slots=True)
@@ -61,10 +59,9 @@ class _Loop:
 class Runtime:
     """A process's engine. ``run`` may be called from any thread; all calls share the one loop."""
 
-    def __init__(self, settings: Settings, providers: Sequence[str], *, fatal: Callable[[BaseException], None]) -> None:
+    def __init__(self, settings: Settings, *, fatal: Callable[[BaseException], None]) -> None:
         self.owner = owner_name()
         self._settings = settings
-        self._providers = tuple(providers)
         self._fatal = fatal
         self._channels: dict[str, Channel] = {}
         self._ledger = PostgresLedger(settings.database_url, lease_s=settings.chunk_lease_s)
@@ -94,8 +91,7 @@ class Runtime:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop.loop).result(timeout=_STOP_S)
 
     async def _build(self) -> Engine:
-        limits = {name: limits_of(self._settings, name) for name in self._providers}
-        self.gate = gate = RedisGate(self._gate_client, limits, self._clock, spent=self._ledger.spent)
+        self.gate = gate = RedisGate(self._gate_client, limits_of_all(), self._clock, spent=self._ledger.spent)
         self.cache = cache = RedisCache(self._cache_client, self._clock)
         recorder = Recorder(self._ledger, self._clock)
         heartbeat = Heartbeat(self._ledger, cache, self._clock)

@@ -37,7 +37,7 @@ def search(settings: Settings, text: str, *, sweep: str | None, k: int) -> list[
         request = kind(_KIND).request(job, variant, plan.options)
         if not isinstance(request, EmbeddingRequest) or not request.text:
             raise InputError("the text to search for is empty")
-        runtime = Runtime(settings, [variant.provider], fatal=lambda _: os.kill(os.getpid(), signal.SIGTERM))
+        runtime = Runtime(settings, fatal=lambda _: os.kill(os.getpid(), signal.SIGTERM))
         try:
             scope = runtime.engine.caller.scope(variant.provider)
             vector = runtime.call(_vector(runtime, plan, replace(request, salt=scope)))

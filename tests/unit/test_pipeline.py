@@ -7,7 +7,8 @@ from core.errors import MalformedAnswer, ProviderError, ProviderTimeout
 from core.model import CallStatus, ChatRequest, ChunkRef, JobState, SweepState
 from core.pipeline import run_chunk
 from core.ports import Limits
-from tests.world import ToyKind, World, refused, unless
+from core.sweep import Target
+from tests.world import ScriptedProvider, ToyKind, World, refused, unless
 
 
 @pytest.fixture
@@ -190,6 +191,18 @@ async def test_with_on_open_wait_the_jobs_wait_until_the_provider_is_back(world:
     assert world.states(sweep).count(JobState.DONE) >= 1
     assert JobState.PENDING not in world.states(sweep)
     assert world.clock.time() >= began + 60
+
+
+async def test_with_on_open_reroute_another_provider_answers_while_the_first_is_down(world: World) -> None:
+    world.provider.script = lambda _: refused(503)
+    world.others["hyperbolic"] = ScriptedProvider(world.clock, name="hyperbolic")
+    other = Target(provider="hyperbolic", model="toy-2")
+    sweep = world.submit(*"abcdefgh", on_open="reroute", reroute=(other,))
+
+    await world.run(sweep)
+
+    assert world.states(sweep).count(JobState.DONE) == len(world.others["hyperbolic"].asked) > 0
+    assert set(world.states(sweep)) <= {JobState.DONE, JobState.FAILED}
 
 
 async def test_a_budget_is_never_overspent_and_parks_the_sweep(world: World) -> None:
