@@ -7,8 +7,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
+from core import parcels
 from core.errors import CacheUnavailable, GateUnavailable, LedgerUnavailable, ProviderError, ProviderRefused
 from core.fingerprint import batch_fingerprint
 from core.heartbeat import Hold
@@ -16,15 +16,13 @@ from core.model import (
     Answer,
     CallRecord,
     CallStatus,
-    ChatReply,
     ChatRequest,
     EmbeddingRequest,
-    JsonObject,
     Outcome,
     Reply,
     Request,
-    Usage,
 )
+from core.parcels import Called, CallOutcome, Closed, Halted, NotCalled, Parcel, Parked
 from core.ports import (
     Ask,
     Cache,
@@ -34,7 +32,6 @@ from core.ports import (
     Ledger,
     Meter,
     Provider,
-    Refusal,
     Refused,
     Settlement,
     Ticket,
@@ -60,55 +57,6 @@ class Channel:
     slots: asyncio.Semaphore  # this process's concurrent calls
     cache_ttl_s: float
     scope: str  # "" for the provider itself, else whose server answers in its place: its answers are its own
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
-    """What one call carries: one chat request, or many texts of one model to embed."""
-
-    requests: tuple[Request, ...]
-    fingerprints: tuple[str, ...]
-    tags: JsonObject  # for the RawCall's metadata: sweep, kind, version
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Called:
-    """Answers in the order of the requests; ``record`` is still to be committed with the jobs that it serves."""
-
-    record: CallRecord
-    answers: tuple[Answer, ...]
-    attempts: int = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotCalled:
-    """No answer, and none will come by trying again now. The jobs fail with ``error``."""
-
-    error: JsonObject
-    attempts: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parked:
-    """The provider, or the budget, needs a person. The jobs stay pending."""
-
-    reason: str
-    budget: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Closed:
-    """The breaker is open for ``retry_in_s`` more seconds."""
-
-    retry_in_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Halted:
-    """The hold was stopped before the call was sent. The jobs stay pending."""
-
-
-CallOutcome: TypeAlias = Called | NotCalled | Parked | Closed | Halted
 
 
 class Caller:
@@ -185,7 +133,7 @@ class Caller:
                 case Wait(seconds=seconds):
                     await self._clock.sleep(seconds)
                 case Refused() as refused:
-                    return _refusal(refused)
+                    return parcels.refusal(refused)
                 case Ticket() as ticket:
                     if await self._due(ticket, hold):
                         return ticket
@@ -244,24 +192,24 @@ class Caller:
         first = parcel.requests[0]
         cost = self._meter.cost(first.provider, first.model, reply.usage)
         record = replace(
-            _record(parcel, ticket, CallStatus.SUCCESS, reply.latency_ms, reply.usage, cost),
+            parcels.record(parcel, ticket, CallStatus.SUCCESS, reply.latency_ms, reply.usage, cost),
             response=reply.response,
             metadata={**parcel.tags, "request_id": reply.request_id, "served_model": reply.model},
         )
-        answers = _answers(record.id, reply)
-        await self._store(record, dict(zip(parcel.fingerprints, answers, strict=True)), channel)
+        found = parcels.answers(record.id, reply)
+        await self._store(record, dict(zip(parcel.fingerprints, found, strict=True)), channel)
         await self._settle(
             ticket,
             Settlement(health=Health.GOOD, tokens=reply.usage.total, cost_usd=cost, limits=reply.limits),
         )
-        return Called(record=record, answers=answers)
+        return Called(record=record, answers=found)
 
     async def _failed(self, parcel: Parcel, ticket: Ticket, exc: ProviderError) -> "_Failed":
         decision = classify(exc)
         cost = self._billed(parcel.requests[0], exc)
         record = replace(
-            _record(parcel, ticket, CallStatus.FAILED, exc.latency_ms, exc.usage, cost),
-            error=_error(exc),
+            parcels.record(parcel, ticket, CallStatus.FAILED, exc.latency_ms, exc.usage, cost),
+            error=parcels.error(exc),
             metadata=dict(parcel.tags),
         )
         await self._settle(
@@ -311,59 +259,3 @@ async def _transmit(provider: Provider, parcel: Parcel) -> Reply:
         return await provider.chat(first)
     texts = [request.text for request in parcel.requests if isinstance(request, EmbeddingRequest)]
     return await provider.embed(first.model, texts, first.dimensions)
-
-
-def _answers(call_id: int, reply: Reply) -> tuple[Answer, ...]:
-    if isinstance(reply, ChatReply):
-        return (Answer(call_id=call_id, text=reply.text, finish_reason=reply.finish_reason),)
-    return tuple(Answer(call_id=call_id, vector=vector, position=i) for i, vector in enumerate(reply.vectors))
-
-
-def _record(
-    parcel: Parcel, ticket: Ticket, status: CallStatus, latency_ms: float, usage: Usage | None, cost: float | None
-) -> CallRecord:
-    ask = ticket.ask
-    return CallRecord(
-        id=ask.call_id,
-        provider=ask.provider,
-        model=ask.model,
-        modality=ask.modality,
-        status=status,
-        fingerprint=ask.fingerprint,
-        request=_request_json(parcel.requests),
-        latency_ms=round(latency_ms, 3),
-        usage=usage,
-        cost_usd=cost,
-        cost_max_usd=ask.worst_usd,
-    )
-
-
-def _request_json(requests: tuple[Request, ...]) -> JsonObject:
-    first = requests[0]
-    if isinstance(first, ChatRequest):
-        return {
-            "messages": [{"role": message.role, "content": message.content} for message in first.messages],
-            "params": dict(first.params),
-            "schema": None if first.schema is None else first.schema.name,
-        }
-    texts = [request.text for request in requests if isinstance(request, EmbeddingRequest)]
-    return {"input": texts, "dimensions": first.dimensions}
-
-
-def _error(exc: ProviderError) -> JsonObject:
-    error: dict[str, object] = {"type": type(exc).__name__, "message": exc.message[:2000]}
-    if isinstance(exc, ProviderRefused):
-        error |= {"status": exc.status, "code": exc.code, "provider_type": exc.type}
-    if exc.body:
-        error["body"] = exc.body[:2000]
-    return error
-
-
-def _refusal(refused: Refused) -> NotCalled | Parked | Closed:
-    match refused.reason:
-        case Refusal.BUDGET:
-            return Parked(reason=refused.detail or "the budget is used up", budget=True)
-        case Refusal.BREAKER_OPEN:
-            return Closed(retry_in_s=refused.retry_in_s or 1.0)
-        case Refusal.TOO_LARGE:
-            return NotCalled(error={"type": "TooLarge", "message": refused.detail})

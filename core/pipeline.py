@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
-from core.calling import Called, Caller, Closed, Halted, NotCalled, Parcel, Parked
+from core.calling import Caller
 from core.errors import CacheUnavailable
 from core.fingerprint import fingerprint
 from core.heartbeat import Heartbeat, Hold, Stop
 from core.judging import Item, Judge
 from core.model import Answer, CallRecord, ChatRequest, ChunkRef, Job, JsonObject, SweepState
 from core.packing import pack
+from core.parcels import Called, Closed, Halted, NotCalled, Parcel, Parked
 from core.ports import Cache, ChunkSummary, Clock, Follow, Kind, Lead, Leases, Ledger, Meter, SingleFlight
 from core.recorder import Recorder
 from core.together import patiently, together

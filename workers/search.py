@@ -7,11 +7,11 @@ import os
 import signal
 from dataclasses import replace
 
-from core.calling import Called, NotCalled, Parcel
 from core.errors import InputError
 from core.fingerprint import fingerprint
 from core.heartbeat import Hold
 from core.model import ChunkRef, EmbeddingRequest, Job, Modality, Outcome, Vector, VectorRecord
+from core.parcels import Called, NotCalled, Parcel
 from core.settings import Settings
 from db import progress, results, similarity
 from db.engine import connect

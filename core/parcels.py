@@ -1,0 +1,128 @@
+"""What the caller sends and what it brings back: parcels, outcomes, and the rows that calls become."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from core.errors import ProviderError, ProviderRefused
+from core.model import (
+    Answer,
+    CallRecord,
+    CallStatus,
+    ChatReply,
+    ChatRequest,
+    EmbeddingRequest,
+    JsonObject,
+    Reply,
+    Request,
+    Usage,
+)
+from core.ports import Refusal, Refused, Ticket
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """What one call carries: one chat request, or many texts of one model to embed."""
+
+    requests: tuple[Request, ...]
+    fingerprints: tuple[str, ...]
+    tags: JsonObject  # for the RawCall's metadata: sweep, kind, version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called:
+    """Answers in the order of the requests; ``record`` is still to be committed with the jobs that it serves."""
+
+    record: CallRecord
+    answers: tuple[Answer, ...]
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotCalled:
+    """No answer, and none will come by trying again now. The jobs fail with ``error``."""
+
+    error: JsonObject
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parked:
+    """The provider, or the budget, needs a person. The jobs stay pending."""
+
+    reason: str
+    budget: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """The breaker is open for ``retry_in_s`` more seconds."""
+
+    retry_in_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halted:
+    """The hold was stopped before the call was sent. The jobs stay pending."""
+
+
+CallOutcome: TypeAlias = Called | NotCalled | Parked | Closed | Halted
+
+
+def answers(call_id: int, reply: Reply) -> tuple[Answer, ...]:
+    """A reply's answers, in the order of the requests."""
+    if isinstance(reply, ChatReply):
+        return (Answer(call_id=call_id, text=reply.text, finish_reason=reply.finish_reason),)
+    return tuple(Answer(call_id=call_id, vector=vector, position=i) for i, vector in enumerate(reply.vectors))
+
+
+def record(
+    parcel: Parcel, ticket: Ticket, status: CallStatus, latency_ms: float, usage: Usage | None, cost: float | None
+) -> CallRecord:
+    """The row of a call, without what came back."""
+    ask = ticket.ask
+    return CallRecord(
+        id=ask.call_id,
+        provider=ask.provider,
+        model=ask.model,
+        modality=ask.modality,
+        status=status,
+        fingerprint=ask.fingerprint,
+        request=_request_json(parcel.requests),
+        latency_ms=round(latency_ms, 3),
+        usage=usage,
+        cost_usd=cost,
+        cost_max_usd=ask.worst_usd,
+    )
+
+
+def _request_json(requests: tuple[Request, ...]) -> JsonObject:
+    first = requests[0]
+    if isinstance(first, ChatRequest):
+        return {
+            "messages": [{"role": message.role, "content": message.content} for message in first.messages],
+            "params": dict(first.params),
+            "schema": None if first.schema is None else first.schema.name,
+        }
+    texts = [request.text for request in requests if isinstance(request, EmbeddingRequest)]
+    return {"input": texts, "dimensions": first.dimensions}
+
+
+def error(exc: ProviderError) -> JsonObject:
+    """What a failed call's row says of its error."""
+    said: dict[str, object] = {"type": type(exc).__name__, "message": exc.message[:2000]}
+    if isinstance(exc, ProviderRefused):
+        said |= {"status": exc.status, "code": exc.code, "provider_type": exc.type}
+    if exc.body:
+        said["body"] = exc.body[:2000]
+    return said
+
+
+def refusal(refused: Refused) -> NotCalled | Parked | Closed:
+    """What the gate's refusal means for a parcel."""
+    match refused.reason:
+        case Refusal.BUDGET:
+            return Parked(reason=refused.detail or "the budget is used up", budget=True)
+        case Refusal.BREAKER_OPEN:
+            return Closed(retry_in_s=refused.retry_in_s or 1.0)
+        case Refusal.TOO_LARGE:
+            return NotCalled(error={"type": "TooLarge", "message": refused.detail})
