@@ -18,9 +18,15 @@ def demo(
     docs: Annotated[str, typer.Option(help="documents; default: the installed packages' descriptions")] = "",
 ) -> None:
     """Docstrings, a data dictionary and embeddings, end to end, on servers that it starts and stops itself."""
+    import signal
+    import sys
+
     from core.settings import RULES, settings
     from scripts.demo.run import run
+    from scripts.doctor.providers import require_provider
 
+    # As Ctrl-C: what runs is cancelled and stopped on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if provider and provider != RULES:
-        settings().provider(provider)
+        require_provider(settings(), provider)
     raise typer.Exit(run(provider=provider, src=src, db=db, docs=docs))

@@ -12,13 +12,17 @@ _POLL_S = 0.25
 _LINE_EVERY = 40  # polls between plain lines
 
 
-def follow(observer: Observer, names: Sequence[str], *, check: Callable[[], None] = lambda: None) -> list[SweepView]:
-    """Shows the sweeps until none of them runs; returns how they ended. ``check`` may end it with an error."""
+Check = Callable[[Sequence[SweepView]], None]
+"""Looks at the sweeps each time that they are shown, and may end the watch with an error."""
+
+
+def follow(observer: Observer, names: Sequence[str], *, check: Check = lambda _: None) -> list[SweepView]:
+    """Shows the sweeps until none of them runs; returns how they ended."""
     show = _bars if stderr().is_terminal else _lines
     return show(observer, names, check)
 
 
-def _bars(observer: Observer, names: Sequence[str], check: Callable[[], None]) -> list[SweepView]:
+def _bars(observer: Observer, names: Sequence[str], check: Check) -> list[SweepView]:
     columns = (
         TextColumn("{task.description:<24}"),
         BarColumn(),
@@ -39,11 +43,11 @@ def _bars(observer: Observer, names: Sequence[str], check: Callable[[], None]) -
                 )
             if not any(view.running for view in views):
                 return views
-            check()
+            check(views)
             pause.wait(_POLL_S)
 
 
-def _lines(observer: Observer, names: Sequence[str], check: Callable[[], None]) -> list[SweepView]:
+def _lines(observer: Observer, names: Sequence[str], check: Check) -> list[SweepView]:
     pause = threading.Event()
     polls = 0
     while True:
@@ -55,7 +59,7 @@ def _lines(observer: Observer, names: Sequence[str], check: Callable[[], None]) 
                 talk(f"{s.name}: {s.state.value}, {s.jobs - s.pending} of {s.jobs} jobs, {_note(view)}")
         if ended:
             return views
-        check()
+        check(views)
         polls += 1
         pause.wait(_POLL_S)
 

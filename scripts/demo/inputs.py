@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import InputError
+from core.settings import RULES
+from core.sweep import SweepSpec, Target
+from tasks import producer
 from tasks.exhibit import show_tables
 
 
@@ -26,6 +29,17 @@ def gather(scratch: Path, database_url: str, *, src: str, db: str, docs: str) ->
         dictionary={"url": db or show_tables(database_url)},
         embedding={"paths": [docs]} if docs else {"packages": True},
     )
+
+
+def require_usable(*, src: str, db: str, docs: str) -> None:
+    """Raises InputError when the user's own input gives no job, before anything is started."""
+    given: list[tuple[str, dict[str, Any]]] = []
+    given += [("docstring", {"paths": [src]})] if src else []
+    given += [("dictionary", {"url": db})] if db else []
+    given += [("embedding", {"paths": [docs]})] if docs else []
+    for kind, source in given:
+        spec = SweepSpec(name="demo", kind=kind, source=source, targets=(Target(provider=RULES, model=RULES),))
+        producer.preview(spec, 1)
 
 
 def _package_source(name: str, scratch: Path) -> Path:

@@ -2,17 +2,23 @@
 
 import secrets
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from rich.table import Table
-
+from core.errors import InputError
+from core.model import SweepState
 from core.settings import default_model
 from core.sweep import SweepSpec, Target
+from db import control
+from db.engine import connect
 from scripts.cli.progress import follow
-from scripts.cli.render import stdout, talk, usd
-from scripts.demo.inputs import Inputs, gather
-from scripts.demo.stage import Stage, check, staged
+from scripts.cli.render import talk
+from scripts.demo.inputs import Inputs, gather, require_usable
+from scripts.demo.show import show
+from scripts.demo.stage import Stage, staged
 from tasks import producer
 from tasks.results import export
 from workers.observer import SweepView, observing
@@ -20,59 +26,90 @@ from workers.search import Hit, search
 
 _QUERY = "How do I retry a failed task?"
 _EMBEDDING_CHUNK = 256
+_PATIENCE_S = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
     kind: str
-    provider: str
-    exports: tuple[tuple[str, str], ...]  # format, file name
+    target: Target
+    exports: tuple[tuple[str, str], ...] = ()  # format, file name
 
 
 def run(*, provider: str | None, src: str, db: str, docs: str) -> int:
-    """Runs the demo; the exit code is the worst of its sweeps'."""
+    """Runs the demo; the exit code is the worst of its sweeps'. Raises InputError."""
     began = time.monotonic()
+    parts = _parts(provider)
+    require_usable(src=src, db=db, docs=docs)
     with staged(provider) as stage:
         talk(f"servers, workers and Flower are up after {time.monotonic() - began:.1f} s")
-        talk(f"Flower: {stage.flower_url} (login {stage.flower_login}) while this runs")
+        talk(f"Flower: {stage.flower.url} (login {stage.flower.login}) while this runs")
         scratch = stage.directory / "demo"
         scratch.mkdir(exist_ok=True)
         inputs = gather(scratch, stage.settings.database_url, src=src, db=db, docs=docs)
-        parts = _parts(provider)
         before = stage.calls()
-        names = [_submit(stage, part, inputs) for part in parts]
-        with observing(stage.settings) as observer:
-            views = follow(observer, names, check=lambda: check(stage.directory))
+        with _ended_with_us(stage) as names:
+            for part in parts:
+                names.append(_submit(stage, part, inputs))
+            with observing(stage.settings) as observer:
+                views = follow(observer, names, check=_Watch(stage))
         asked = stage.calls() - before
-        flower = stage.flower_is_up()
-        places = [_export(stage, part, name, scratch) for part, name in zip(parts, names, strict=True)]
-        hits = search(stage.settings, _QUERY, sweep=names[-1], k=3)
-        _show(views, places, hits)
-        _verdict(views, asked, simulated=bool(stage.simulators), flower=flower)
+        places = [_export(stage, part, view, scratch) for part, view in zip(parts, views, strict=True)]
+        show(views, places, _hits(stage, parts, views))
+        _verdict(stage, views, asked)
     talk(f"demo: {time.monotonic() - began:.1f} s in all")
     return max(view.exit_code for view in views)
 
 
-def _parts(provider: str | None) -> tuple[_Part, ...]:
-    return (
-        _Part(kind="docstring", provider=provider or "openai", exports=(("patch", "docstrings.patch"),)),
-        _Part(
-            kind="dictionary",
-            provider=provider or "hyperbolic",
-            exports=(("markdown", "dictionary"), ("csv", "dictionary.csv")),
-        ),
-        _Part(kind="embedding", provider=provider or "openai", exports=()),
-    )
+def _parts(provider: str | None) -> list[_Part]:
+    chat = {kind: provider or simulated for kind, simulated in (("docstring", "openai"), ("dictionary", "hyperbolic"))}
+    exports = {
+        "docstring": (("patch", "docstrings.patch"),),
+        "dictionary": (("markdown", "dictionary"), ("csv", "dictionary.csv")),
+    }
+    parts = [
+        _Part(kind=kind, target=Target(provider=name, model=default_model(name)), exports=exports[kind])
+        for kind, name in chat.items()
+    ]
+    name = provider or "openai"
+    try:
+        target = Target(provider=name, model=default_model(name, embedding=True))
+    except InputError as exc:
+        talk(f"no embeddings: {name} has no model for them ({exc.hint})")
+        return parts
+    return [*parts, _Part(kind="embedding", target=target)]
+
+
+@contextmanager
+def _ended_with_us(stage: Stage) -> Iterator[list[str]]:
+    """Cancels what still runs when the demo is interrupted: nobody else shall go on with it, and pay for it."""
+    names: list[str] = []
+    try:
+        yield names
+    except BaseException:
+        engine = connect(stage.settings.database_url, role="producer", pool=1)
+        try:
+            for name in names:
+                _cancel(engine, name)
+        finally:
+            engine.dispose()
+        raise
+
+
+def _cancel(engine: Any, name: str) -> None:
+    try:
+        control.cancel(engine, name)
+    except InputError:
+        return  # done already
 
 
 def _submit(stage: Stage, part: _Part, inputs: Inputs) -> str:
-    embedding = part.kind == "embedding"
     spec = SweepSpec(
         name=f"demo-{part.kind}-{secrets.token_hex(3)}",
         kind=part.kind,
         source=getattr(inputs, part.kind),
-        targets=(Target(provider=part.provider, model=default_model(part.provider, embedding=embedding)),),
-        chunk_size=_EMBEDDING_CHUNK if embedding else 16,
+        targets=(part.target,),
+        chunk_size=_EMBEDDING_CHUNK if part.kind == "embedding" else 16,
         description="make demo",
     )
     submitted = producer.submit(stage.settings.database_url, spec)
@@ -81,37 +118,43 @@ def _submit(stage: Stage, part: _Part, inputs: Inputs) -> str:
     return submitted.name
 
 
-def _export(stage: Stage, part: _Part, name: str, scratch: Path) -> str:
+class _Watch:
+    """Ends the demo when one of its programs dies, or when nothing moves: it must never hang."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._seen: tuple[object, ...] = ()
+        self._moved_at = time.monotonic()
+
+    def __call__(self, views: Sequence[SweepView]) -> None:
+        self._stage.check()
+        seen = tuple((view.status.state, view.status.pending, view.status.calls) for view in views)
+        if seen != self._seen:
+            self._seen, self._moved_at = seen, time.monotonic()
+        if time.monotonic() - self._moved_at > _PATIENCE_S:
+            raise InputError(
+                f"nothing has come back for {_PATIENCE_S:.0f} s",
+                hint=f"does the provider answer? see `sweep doctor` and {self._stage.directory / 'log'}",
+            )
+
+
+def _export(stage: Stage, part: _Part, view: SweepView, scratch: Path) -> str:
+    name = view.status.name
     said = [export(stage.settings.database_url, name, fmt, scratch / file) for fmt, file in part.exports]
-    return "\n".join(said) or f'sweep search "{_QUERY}"'
+    return "\n".join(said) or f'{view.status.done:,} vectors in PostgreSQL; nearest to "{_QUERY}":'
 
 
-def _show(views: list[SweepView], places: list[str], hits: list[Hit]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("sweep", "done", "cached", "failed", "calls", "tokens", "cost", "calls/s"):
-        table.add_column(column, justify="left" if column == "sweep" else "right")
-    for view in views:
-        s = view.status
-        seconds = (s.finished_at - s.created_at).total_seconds() if s.finished_at else 0.0
-        table.add_row(
-            s.name,
-            *(f"{count:,}" for count in (s.done, s.cached, s.failed, s.calls, s.tokens.total)),
-            usd(s.cost_usd),
-            f"{s.calls / seconds:.1f}" if seconds else "-",
-        )
-    console = stdout()
-    console.print(table)
-    for view, place in zip(views, places, strict=True):
-        console.print(f"{view.status.kind}: {place}", highlight=False)
-    for hit in hits:
-        console.print(f"  {hit.score:.3f}  {hit.key}: {' '.join(hit.text.split())[:90]}", highlight=False, markup=False)
+def _hits(stage: Stage, parts: Sequence[_Part], views: Sequence[SweepView]) -> list[Hit]:
+    if parts[-1].kind != "embedding" or not views[-1].status.done:
+        return []
+    return search(stage.settings, _QUERY, sweep=views[-1].status.name, k=3)
 
 
-def _verdict(views: list[SweepView], asked: int, *, simulated: bool, flower: bool) -> None:
+def _verdict(stage: Stage, views: Sequence[SweepView], asked: int) -> None:
     calls = sum(view.status.calls for view in views)
-    if calls == 0:
+    if calls == 0 and all(view.status.state is SweepState.DONE for view in views):
         talk("everything came from the cache: 0 provider calls, nothing was paid")
-    if simulated:
+    if stage.simulators:
         talk(f"the simulated providers were asked {asked} times, the ledger has {calls} calls")
-    if not flower:
-        talk("Flower did not answer: see .sweep/log/demo-flower.log")
+    if not stage.flower.answers():
+        talk(f"Flower did not answer: see {stage.directory / 'log' / 'demo-flower.log'}")

@@ -1,62 +1,57 @@
 """The demo's processes: embedded servers, simulators, workers and Flower, all ended with the demo."""
 
+import fcntl
 import os
-import secrets
-import socket
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
 from core.errors import InputError
 from core.settings import Settings, adopt, settings
+from db.exhibit import create_database
 from db.schema import migrate
-from scripts import embedded
-from scripts.cli import fleet
+from scripts import embedded, stack
 from scripts.supervisor.values import Program
+from workers.roster import served
 
 SIMULATED = {"openai": "OPENAI_", "hyperbolic": "HYPERBOLIC_"}
 """The two providers that the simulator plays, and the prefixes of their settings."""
 
+_PREFIX = "demo-"
+_DATABASE = "llmsweep_demo"
+_LOGICAL = 9  # of broker and cache, where the demo keeps to itself
 _RPM, _LATENCY = 6000, "lognormal:0.12,0.4"
 _PATIENCE_S = 30.0
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """What runs. ``simulators``: provider -> base URL; empty when a real provider is used."""
 
     settings: Settings
     directory: Path
-    flower_url: str
-    flower_login: str
-    simulators: dict[str, str] = field(default_factory=dict)
+    flower: stack.FlowerAccess
+    programs: tuple[str, ...]
+    simulators: Mapping[str, str]
 
     def calls(self) -> int:
         """How many requests the simulators have been asked for, by their own count."""
         return sum(
-            httpx.get(f"{url.removesuffix('/v1')}/stats", params={"brief": 1}, timeout=5).json()["requests"]
+            httpx.get(f"{url.removesuffix('/v1')}/stats", params={"brief": 1}, timeout=5, trust_env=False).json()[
+                "requests"
+            ]
             for url in self.simulators.values()
         )
 
-    def flower_is_up(self) -> bool:
-        """Whether Flower answers."""
-        user, _, password = self.flower_login.partition(":")
-        try:
-            return httpx.get(self.flower_url, auth=(user, password), timeout=2).status_code == httpx.codes.OK
-        except httpx.HTTPError:
-            return False
-
-
-def check(directory: Path) -> None:
-    """Raises InputError when one of the demo's programs keeps dying."""
-    for program in embedded.programs(directory):
-        if program.name.startswith("demo-") and program.restarts > 1:
-            raise InputError(f"{program.name} does not stay up", hint=f"see {program.log}")
+    def check(self) -> None:
+        """Raises InputError when one of the demo's programs has died."""
+        stack.require_steady(self.directory, self.programs)
 
 
 @contextmanager
@@ -64,83 +59,81 @@ def staged(provider: str | None) -> Iterator[Stage]:
     """Everything up; at the end everything that was not up before is down again."""
     directory = embedded.data_dir()
     was_up = embedded.running(directory) is not None
-    names: list[str] = []
     try:
-        urls = embedded.bring_up(settings(), owner=None if was_up else os.getpid())
-        simulators = {} if provider else _simulators(directory, names)
-        adopt({**urls, **_simulated(simulators)})
-        migrate(settings().database_url)
-        stage = _start(directory, names, [provider, provider] if provider else list(SIMULATED))
-        stage.simulators = simulators
-        yield stage
+        urls = embedded.bring_up(settings(), owner=os.getpid())
+        embedded.up(directory, roles=frozenset(), owner=os.getpid())  # all three may be elsewhere: programs need it too
+        with _alone(directory):
+            try:
+                yield _start(directory, urls, provider)
+            finally:
+                if was_up:
+                    _stop_programs(directory)
     finally:
-        for name in reversed(names):
-            embedded.stop(directory, name)
         if not was_up:
-            embedded.down(directory)
+            embedded.leave(directory, os.getpid())
 
 
-def _start(directory: Path, names: list[str], providers: Sequence[str]) -> Stage:
-    port = _free_port()
-    login = f"demo:{secrets.token_urlsafe(9)}"
-    workers = [
-        Program(
-            name=f"demo-worker-{number}",
-            argv=tuple(fleet.command([provider], None)),
-            env=fleet.environment(settings()),
-            grace_s=90,
-        )
-        for number, provider in enumerate(providers, start=1)
-    ]
-    flower = Program(
-        name="demo-flower",
-        argv=(
-            sys.executable,
-            "-m",
-            "celery",
-            "--app=tasks.app",
-            "flower",
-            "--address=127.0.0.1",
-            f"--port={port}",
-            "--read_only=true",
-            "--max_tasks=10000",
-        ),
-        env={**fleet.environment(settings()), "FLOWER_BASIC_AUTH": login},
-        grace_s=5,
+def _stop_programs(directory: Path) -> None:
+    for program in embedded.programs(directory):
+        if program.name.startswith(_PREFIX):
+            embedded.stop(directory, program.name)
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    with (directory / "demo.lock").open("a", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise InputError("another demo runs in this project", hint="wait for it, or set SWEEP_DIR") from exc
+        yield
+
+
+def _start(directory: Path, urls: dict[str, str], provider: str | None) -> Stage:
+    simulators = {} if provider else _simulators(directory)
+    if simulators and served(urls["REDIS_URL"], simulators):
+        # Workers of a real provider must not ask it, and be billed, in the demo's name.
+        urls = _aside(urls)
+    adopt({**urls, **_simulated(simulators)})
+    migrate(settings().database_url)
+    access = stack.free_flower(directory)
+    wanted = stack.Wanted(
+        providers=[provider] if provider else list(SIMULATED),
+        processes=2 if provider else 1,
+        flower=access,
+        prefix=_PREFIX,
+        owner=os.getpid(),
     )
-    for program in (*workers, flower):
-        names.append(program.name)
-        embedded.start(directory, program)
-    return Stage(settings=settings(), directory=directory, flower_url=f"http://127.0.0.1:{port}", flower_login=login)
+    names = stack.hand_over(directory, urls, wanted)
+    return Stage(
+        settings=settings(), directory=directory, flower=access, programs=tuple(names), simulators=simulators
+    )
 
 
-def _simulators(directory: Path, names: list[str]) -> dict[str, str]:
-    files = {}
-    for number, provider in enumerate(SIMULATED):
-        files[provider] = directory / f"demo-{provider}.port"
-        files[provider].unlink(missing_ok=True)
-        names.append(f"demo-simulator-{provider}")
+def _aside(urls: Mapping[str, str]) -> dict[str, str]:
+    """A database and logical databases of the demo's own, on the same servers."""
+    places = {name: urlsplit(urls[name])._replace(path=f"/{_LOGICAL}").geturl() for name in ("REDIS_URL", "CACHE_URL")}
+    return {"DATABASE_URL": create_database(urls["DATABASE_URL"], _DATABASE), **places}
+
+
+def _simulators(directory: Path) -> dict[str, str]:
+    files = {provider: directory / f"{_PREFIX}{provider}.port" for provider in SIMULATED}
+    for number, (provider, file) in enumerate(files.items()):
+        file.unlink(missing_ok=True)
+        options = (f"--port-file={file}", f"--rpm={_RPM}", f"--latency={_LATENCY}", f"--seed={number}")
         embedded.start(
             directory,
             Program(
-                name=names[-1],
-                argv=(
-                    sys.executable,
-                    "-m",
-                    "scripts.simulator",
-                    "--port=0",
-                    f"--port-file={files[provider]}",
-                    f"--rpm={_RPM}",
-                    f"--latency={_LATENCY}",
-                    f"--seed={number}",
-                ),
+                name=f"{_PREFIX}simulator-{provider}",
+                argv=(sys.executable, "-m", "scripts.simulator", "--port=0", *options),
                 grace_s=2,
+                owner=os.getpid(),
             ),
         )
-    return {provider: f"http://127.0.0.1:{_port(directory, path)}/v1" for provider, path in files.items()}
+    return {provider: f"http://127.0.0.1:{_port(directory, provider, path)}/v1" for provider, path in files.items()}
 
 
-def _simulated(simulators: dict[str, str]) -> dict[str, str]:
+def _simulated(simulators: Mapping[str, str]) -> dict[str, str]:
     environment: dict[str, str] = {}
     for provider, url in simulators.items():
         prefix = SIMULATED[provider]
@@ -153,18 +146,12 @@ def _simulated(simulators: dict[str, str]) -> dict[str, str]:
     return environment
 
 
-def _port(directory: Path, path: Path) -> int:
+def _port(directory: Path, provider: str, path: Path) -> int:
     pause = threading.Event()
     for _ in range(round(_PATIENCE_S / 0.05)):
         text = path.read_text().strip() if path.exists() else ""
         if text:
             return int(text)
-        check(directory)
+        stack.require_steady(directory, [f"{_PREFIX}simulator-{provider}"])
         pause.wait(0.05)
     raise InputError("the simulator does not start", hint=f"see {directory / 'log'}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

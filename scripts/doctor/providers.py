@@ -29,6 +29,14 @@ def check_providers(loaded: Settings) -> Iterator[Check]:
             yield failed(name, exc)
 
 
+def require_provider(loaded: Settings, name: str) -> None:
+    """Raises InputError unless the provider answers and takes our key."""
+    settings = loaded.provider(name)
+    found = _probe(name, settings, allow_private=loaded.allow_private_base_urls)
+    if found.state is State.FAILED:
+        raise InputError(f"provider {name}: {found.detail}", hint=found.fix)
+
+
 def _probe(name: str, settings: ProviderSettings, *, allow_private: bool) -> Check:
     prefix = PREFIXES[name]
     base = check_base_url(settings.base_url or settings.endpoint, allow_private=allow_private)
