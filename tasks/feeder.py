@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from celery import Celery
@@ -81,27 +81,29 @@ class Feeder:
                 queued -= lost
         chunks = self._feed.take(provider, DEPTH - queued) if queued < DEPTH else []
         if chunks:
-            self._publish(provider, chunks)
+            publish(self._app, provider, chunks)
             log.debug("published", extra={"provider": provider, "sweeps": dict(Counter(c.sweep_name for c in chunks))})
         return len(chunks)
-
-    def _publish(self, provider: str, chunks: list[Published]) -> None:
-        queue = queue_name(provider)
-        # kombu 5.7 sends a batch in one round trip; its type stubs are older than that.
-        pool: Any = self._app.producer_pool
-        with pool.acquire(block=True) as producer, producer.batch(DEPTH):
-            for chunk in chunks:
-                self._app.send_task(
-                    task_name(chunk.kind),
-                    args=(chunk.ref.sweep_id, chunk.ref.no),
-                    queue=queue,
-                    argsrepr=f"({chunk.sweep_name}, chunk {chunk.ref.no})",
-                    kwargsrepr="",
-                    producer=producer,
-                )
 
     def _is_empty(self, provider: str) -> bool:
         with self._app.connection_for_read() as connection:
             queue = self._app.amqp.queues[queue_name(provider)].bind(connection.default_channel)
             declared: Any = queue.queue_declare()
         return bool(declared.message_count == 0)
+
+
+def publish(app: Celery, provider: str, chunks: Sequence[Published]) -> None:
+    """One message a chunk. One too many does no harm: the ledger's lease decides who works."""
+    queue = queue_name(provider)
+    # kombu 5.7 sends a batch in one round trip; its type stubs are older than that.
+    pool: Any = app.producer_pool
+    with pool.acquire(block=True) as producer, producer.batch(DEPTH):
+        for chunk in chunks:
+            app.send_task(
+                task_name(chunk.kind),
+                args=(chunk.ref.sweep_id, chunk.ref.no),
+                queue=queue,
+                argsrepr=f"({chunk.sweep_name}, chunk {chunk.ref.no})",
+                kwargsrepr="",
+                producer=producer,
+            )

@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from core.settings import adopt, child_environment
+from core.settings import child_environment
 from core.sweep import SweepSpec, Target
 from db.engine import connect
 from db.progress import SweepStatus, status
@@ -27,6 +27,9 @@ from scripts.cli import fleet
 from tasks import producer
 
 _START_S = 60.0
+
+MODEL = "gpt-4o-mini"
+"""What the sweeps ask for; its price is known."""
 
 
 class Stalled(Exception):
@@ -99,20 +102,22 @@ class Arena:
         found = Simulator(process=process, url=f"http://127.0.0.1:{text.strip()}")
         self.simulators.append(found)
         prefix = provider.upper()
-        self.environment |= {
+        self.environment = self.environment | {
             f"{prefix}_BASE_URL": f"{found.url}/v1",
             f"{prefix}_API_KEY": "simulated",
-            f"{prefix}_MODEL": "gpt-4o-mini",
+            f"{prefix}_MODEL": MODEL,
         }
-        adopt(self.environment)
         return found
 
-    def worker(self, provider: str = "openai", *, slots: int = 8) -> "subprocess.Popen[bytes]":
-        """Starts one worker process."""
-        log = (self.directory / f"worker-{len(self.workers)}.log").open("wb")
+    def worker(
+        self, provider: str = "openai", *, slots: int = 8, module: str = fleet.MODULE, **settings: str
+    ) -> "subprocess.Popen[bytes]":
+        """Starts one worker process; ``settings`` are its own."""
+        log = self.log_of(len(self.workers)).open("wb")
         process = subprocess.Popen(  # noqa: S603 - our own command
-            fleet.command([provider], slots),
-            env=child_environment(self.environment),
+            fleet.command([provider], slots, module=module),
+            cwd=self.directory,  # nobody's .env
+            env=child_environment({**self.environment, **settings}),
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -121,7 +126,15 @@ class Arena:
         self.workers.append(process)
         return process
 
-    def submit(self, name: str, prompts: int, **fields: Any) -> str:
+    def log_of(self, number: int) -> Path:
+        """What the so-manieth worker has logged."""
+        return self.directory / f"worker-{number}.log"
+
+    def living(self) -> list["subprocess.Popen[bytes]"]:
+        """The workers that have not ended."""
+        return [worker for worker in self.workers if worker.poll() is None]
+
+    def submit(self, name: str, prompts: int, *, provider: str = "openai", **fields: Any) -> str:
         """A sweep of so many different short prompts; returns its name."""
         source = self.directory / f"{name}.jsonl"
         with source.open("w") as file:
@@ -132,7 +145,7 @@ class Arena:
             "name": name,
             "kind": "prompt",
             "source": {"path": str(source)},
-            "targets": (Target(provider="openai", model="gpt-4o-mini"),),
+            "targets": (Target(provider=provider, model=MODEL),),
             "chunk_size": 16,
             "on_open": "wait",
         }
@@ -158,16 +171,14 @@ class Arena:
 
     def kill_workers(self) -> None:
         """SIGKILL for all that live."""
-        for worker in self.workers:
-            if worker.poll() is None:
-                worker.kill()
-                worker.wait()
+        for worker in self.living():
+            worker.kill()
+            worker.wait()
 
     def stop_workers(self, *, timeout_s: float = 60) -> None:
         """SIGTERM, and wait: they finish what is in flight."""
-        for worker in self.workers:
-            if worker.poll() is None:
-                worker.send_signal(signal.SIGTERM)
+        for worker in self.living():
+            worker.send_signal(signal.SIGTERM)
         for worker in self.workers:
             worker.wait(timeout_s)
 
@@ -187,7 +198,6 @@ def arena(**settings: str) -> Iterator[Arena]:
         **settings,
     }
     migrate(servers.database_url)
-    adopt(environment)
     made = Arena(directory=directory, environment=environment)
     try:
         yield made

@@ -22,9 +22,7 @@ class Row:
 
 def write(target: str, rows: Sequence[Row], *, directory: Path = Path("reports")) -> int:
     """Prints and stores the rows; 1 when one of them does not hold."""
-    directory.mkdir(exist_ok=True)
-    content = [{**asdict(row), "holds": row.holds is not False} for row in rows]
-    (directory / f"{target}.json").write_text(json.dumps(content, indent=2) + "\n")
+    store(target, rows, directory=directory)
     table = Table(title=f"make {target}", box=None, pad_edge=False)
     for column in ("", "value", "unit", "goal", "holds"):
         table.add_column(column, justify="right" if column == "value" else "left")
@@ -33,3 +31,10 @@ def write(target: str, rows: Sequence[Row], *, directory: Path = Path("reports")
         table.add_row(row.row, f"{row.value:,.6g}", row.unit, row.goal, verdict)
     Console(width=160).print(table)
     return 1 if any(row.holds is False for row in rows) else 0
+
+
+def store(target: str, rows: Sequence[Row], *, directory: Path = Path("reports")) -> None:
+    """Writes ``reports/<target>.json``."""
+    directory.mkdir(exist_ok=True)
+    content = [{**asdict(row), "holds": row.holds is not False} for row in rows]
+    (directory / f"{target}.json").write_text(json.dumps(content, indent=2) + "\n")

@@ -8,14 +8,16 @@ from collections.abc import Sequence
 
 from core.settings import Settings, child_environment
 
+MODULE = "workers.main"
+
 _BAD_INPUT = 2
 _AGAIN_S = 1.0
 
 
-def command(providers: Sequence[str], slots: int | None) -> list[str]:
+def command(providers: Sequence[str], slots: int | None, *, module: str = MODULE) -> list[str]:
     """The command line of one worker process."""
     names = [part for name in providers for part in ("--provider", name)]
-    return [sys.executable, "-m", "workers.main", *names, *(["--slots", str(slots)] if slots else [])]
+    return [sys.executable, "-m", module, *names, *(["--slots", str(slots)] if slots else [])]
 
 
 def environment(settings: Settings) -> dict[str, str]:
