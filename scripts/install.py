@@ -37,15 +37,19 @@ def _sync(directory: pathlib.Path, lock: pathlib.Path) -> int:
     python = directory / "bin" / "python"
     project = ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
     locked = ["--require-hashes", "--requirement", str(lock)]
+    # The system's certificates, which a mirror may need; without its cache where there is no home to keep it in.
     uv = [str(directory / "bin" / "uv"), "pip", "install", "--quiet", "--system-certs", "--python", str(python)]
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--disable-pip-version-check"]
     print(f"llmsweep: installing {lock.name} into {directory}/", file=sys.stderr)
+    said = []
     if not pathlib.Path(uv[0]).exists():
-        _run(*pip, "--require-hashes", "--requirement", str(REQUIREMENTS / "bootstrap.lock"))
-    for installer in (uv, pip):
-        # uv brings its own certificates and may not know a mirror that pip is set up for: then pip does it.
-        if _run(*installer, *locked) == 0 and _run(*installer, *project) == 0:
+        said.append(_try(*pip, "--require-hashes", "--requirement", str(REQUIREMENTS / "bootstrap.lock")))
+    for installer in (uv, [*uv, "--no-cache"], pip):
+        problem = _try(*installer, *locked) or _try(*installer, *project)
+        if not problem:
             return 0
+        said.append(problem)
+    print(*(text.strip() for text in said if text), sep="\n", file=sys.stderr)
     print(f"llmsweep: the packages of {lock} could not be installed; is a package index reachable?", file=sys.stderr)
     return 2
 
@@ -66,6 +70,15 @@ def _run(*command: str) -> int:
         return subprocess.run(command, check=False).returncode  # noqa: S603 - our own commands, no shell
     except FileNotFoundError:
         return 127
+
+
+def _try(*command: str) -> str:
+    """Nothing when the command worked, else what it said."""
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - ours, no shell
+    except FileNotFoundError:
+        return f"no {command[0]}"
+    return "" if done.returncode == 0 else done.stdout + done.stderr or f"{command[0]} ended with {done.returncode}"
 
 
 if __name__ == "__main__":
