@@ -8,16 +8,11 @@ from tasks.answers import parse
 from tasks.dictionary.answer import DictionaryAnswer
 from tasks.dictionary.facts import Facts, SemanticType
 from tasks.dictionary.semantics import contradicts
-from tasks.dictionary.vocabulary import SMALL
+from tasks.dictionary.vocabulary import FILLER, SMALL
 from tasks.dictionary.words import split, words
 
 _SHORTEST, _LONGEST, _NAME = 15, 300, 60
 _FENCE = re.compile(r"\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
-_FILLER_WORDS = """
-a an and are as at by column contains data describes description field for from has have hold holds in is it its of on
-or record represents row specifies store stored stores table that the this to value values which with indicates
-"""
-_FILLER = frozenset(_FILLER_WORDS.split())
 _WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 # Words that no English sentence has, of the languages that a model drifts into.
 _FOREIGN_WORDS = """
@@ -25,7 +20,7 @@ der das und ist eine einer des dem den von für le les une est dans pour avec su
 della che os uma em het een van voor
 """
 _FOREIGN = frozenset(_FOREIGN_WORDS.split())
-_ENGLISH = _FILLER | {
+_ENGLISH = FILLER | {
     "when",
     "whether",
     "each",
@@ -84,7 +79,7 @@ def _is_small(word: str) -> bool:
 def _substance(facts: Facts, found: DictionaryAnswer) -> str:
     name = set(split(facts.own_name)) | set(words(facts.own_name))
     said = {word.lower() for word in _WORD.findall(found.description)}
-    if not {word for word in said - _FILLER if word not in name and word.removesuffix("s") not in name}:
+    if not {word for word in said - FILLER if word not in name and word.removesuffix("s") not in name}:
         return "description: says no more than the field's name"
     aside = _ASIDE.search(found.description)
     return f"description: {aside[0]!r} is no description" if aside else ""

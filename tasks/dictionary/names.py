@@ -10,7 +10,7 @@ from tasks.dictionary.words import split
 # last word counts, for "name" in "name_length" says nothing about the length; "any": "email" in "email_work" does;
 # "only": these words are the whole name.
 _NAMES = """
-secret | text,binary | any | password passwd pwd secret salt credential credentials api+key private+key
+secret | text,binary | any | password passwd pwd pw secret salt credential credentials api+key private+key
 secret | text,binary | any | access+token refresh+token auth+token
 email | text | any | email mail emails e+mail
 phone | text,number | any | phone telephone mobile tel fax cell msisdn

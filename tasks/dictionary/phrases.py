@@ -3,6 +3,7 @@
 import re
 
 from tasks.dictionary.facts import SemanticType
+from tasks.dictionary.vocabulary import FILLER
 from tasks.dictionary.words import article
 
 _NOUNS = {
@@ -85,13 +86,27 @@ def by_meaning(name: str, of: str, meaning: SemanticType) -> str:
     return _thing(name, of, meaning)
 
 
+def reference(of: str, other: str, role: str) -> str:
+    """What a foreign key of ``of`` says about the ``other``, in the ``role`` that its name gives it."""
+    *done, last = role.split() or [""]
+    which = f"another {other}" if other == of else f"the {other}"
+    if last == "by" and done and _PARTICIPLE.fullmatch(done[-1]):
+        return f"reference to {which} by which the {of} was {done[-1]}"
+    if last in {"to", "from", "of", "by", "in", "for"} and done:
+        return f"reference to {which} that the {of} {role}"
+    suffix = f" as its {role}" if role else ""
+    if other == of:
+        return f"reference from the {of} to another {other}{suffix}"
+    return f"reference to the {other} that the {of} belongs to or uses{suffix}"
+
+
 def _thing(name: str, of: str, meaning: SemanticType) -> str:
     bare, unit = _unit(name)
     if meaning is SemanticType.JSON:
         bare = without(bare, {"JSON"}) or name
     noun = _noun(bare, meaning)
     # "Status of the status" would say nothing, and "A of the b" is no sentence.
-    terse = set(of.split()) <= set(noun.split()) or len(noun) + len(of) < 6
+    terse = set(of.split()) <= {*noun.split(), *FILLER} or len(noun) + len(of) < 6
     how = unit or _AS.get(meaning, "")
     return f"{noun} {'kept for each' if terse else 'of the'} {of}{', ' + how if how else ''}"
 
@@ -103,7 +118,7 @@ def _unit(name: str) -> tuple[str, str]:
 
 
 def _count(name: str, of: str, meaning: SemanticType) -> str:
-    rest = [word for word in name.split() if word not in {"number", "count", "of", "total"}]
+    rest = [word for word in name.split() if word not in {"number", "count", "of", "total", "n"}]
     if rest and _PARTICIPLE.fullmatch(rest[-1]):
         return f"number of {' '.join(rest[:-1]) or 'items'} {rest[-1]} in the {of}"
     return f"number of {' '.join(rest) or 'items'} counted for the {of}" if meaning is SemanticType.COUNT else ""

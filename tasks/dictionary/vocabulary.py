@@ -2,12 +2,12 @@
 
 
 def _pairs(text: str) -> dict[str, str]:
-    pairs = (item.strip().partition(" ") for item in text.split(","))
-    return {short: spelled for short, _, spelled in pairs if short}
+    pairs = (item.split() for item in text.split(","))
+    return {short: " ".join(spelled) for short, *spelled in pairs}
 
 
 _ACRONYMS = """
-id ID, ids IDs, url URL, uri URI, uuid UUID, guid GUID, ip IP, api API, http HTTP, https HTTPS, json JSON, xml
+id ID, vip VIP, ids IDs, url URL, uri URI, uuid UUID, guid GUID, ip IP, api API, http HTTP, https HTTPS, json JSON, xml
 XML, html HTML, csv CSV, sql SQL, usd USD, eur EUR, gbp GBP, vat VAT, gps GPS, sku SKU, ean EAN, isbn ISBN,
 iban IBAN, bic BIC, ssn SSN, mac MAC, cpu CPU, pdf PDF, mime MIME, md5 MD5, sha SHA, sha1 SHA-1, sha256
 SHA-256, sha512 SHA-512, ipv4 IPv4, ipv6 IPv6, utf8 UTF-8, utc UTC, llm LLM, ui UI, os OS, db DB, ttl TTL, pid
@@ -21,19 +21,19 @@ calc calculated, cat category, cd code, cfg configuration, chg change, cmt comme
 conf configuration, config configuration, coord coordinate, ctry country, cty city, cur current, curr current,
 cust customer, dept department, descr description, desc description, dest destination, dist distance, div
 division, dob date of birth, doc document, docs documents, dt date, dur duration, emp employee, env
-environment, err error, est estimated, exp expiry, ext extension, freq frequency, fname first name, grp group,
+environment, err error, est estimated, exp expiry, ext external, freq frequency, fname first name, grp group,
 hr hour, hrs hours, img image, info information, init initial, inv invoice, kwargs keyword arguments, lang
 language, lat latitude, len length, lname last name, lng longitude, loc location, lon longitude, lvl level,
 max maximum, mgr manager, mfr manufacturer, min minimum, misc miscellaneous, mod modified, msg message, mtime
 modification time, ctime creation time, nbr number, no number, num number, obj object, ord order, org
 organization, orig original, param parameter, params parameters, pct percent, perc percent, pers person, ph
-phone, pos position, pref preference, prev previous, prio priority, prod product, proj project, pwd password,
-passwd password, qty quantity, qtr quarter, rec record, ref reference, reg region, rel relation, req request,
-resp response, ret return, seq sequence, sess session, spec specification, src source, stat status, std
-standard, str string, subj subject, svc service, sys system, temp temperature, tel telephone, tmp temporary,
-tot total, trx transaction, txn transaction, ts timestamp, tz time zone, txt text, upd updated, usr user, val
-value, var variable, vol volume, wh warehouse, wt weight, yr year, zip ZIP code, meta metadata, qa quality,
-crt created, del deleted, vec vector, emb embedding, dim dimension, dims dimensions
+phone, pos position, pref preference, prev previous, prio priority, prod product, proj project, pw password,
+pwd password, passwd password, qty quantity, qtr quarter, rec record, ref reference, reg region, rel relation,
+req request, resp response, ret return, seq sequence, sess session, spec specification, src source, stat
+status, std standard, str string, subj subject, svc service, sys system, temp temperature, tel telephone, tmp
+temporary, tot total, trx transaction, txn transaction, ts timestamp, tz time zone, txt text, upd updated, usr
+user, val value, var variable, vol volume, wh warehouse, wt weight, yr year, zip ZIP code, meta metadata, qa
+quality, crt created, del deleted, vec vector, emb embedding, dim dimension, dims dimensions
 """
 
 _WHOLE = """
@@ -71,3 +71,10 @@ COMMON = frozenset(_COMMON.split())
 
 SMALL = frozenset({"of", "and", "per", "in", "to", "for", "by", "or", "the", "a", "an", "on", "at", "with", "from"})
 """Lower case inside a title."""
+
+_FILLER_WORDS = """
+a an and are as at by column contains data describes description field for from has have hold holds in is it its of on
+or record represents row specifies store stored stores table that the this to value values which with indicates
+"""
+FILLER = frozenset(_FILLER_WORDS.split())
+"""Words that say nothing about a field."""

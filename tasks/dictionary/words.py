@@ -80,8 +80,9 @@ def article(noun: str) -> str:
 
 def _spelled(part: str) -> str:
     known = WHOLE.get(part) or ABBREVIATIONS.get(part) or ACRONYMS.get(part)
-    if known is None and part.endswith("s") and part[:-1] in ACRONYMS:
-        return f"{ACRONYMS[part[:-1]]}s"
+    if known is None and part.endswith("s"):
+        one = ACRONYMS.get(part[:-1]) or ABBREVIATIONS.get(part[:-1])
+        return f"{one}s" if one else part
     return known or part
 
 

@@ -4,7 +4,7 @@ from tasks.dictionary.answer import DictionaryAnswer
 from tasks.dictionary.facts import Facts, SemanticType, Statistics
 from tasks.dictionary.json_path import leaf
 from tasks.dictionary.keys import parts
-from tasks.dictionary.phrases import by_meaning, without
+from tasks.dictionary.phrases import by_meaning, reference, without
 from tasks.dictionary.semantics import contradicts
 from tasks.dictionary.words import entity, phrase, title
 
@@ -57,10 +57,7 @@ def _reference(facts: Facts, name: str, of: str) -> str:
     target = parts(facts.references[0])
     other = entity(target[-2] if len(target) > 1 else target[0])
     role = without(name, {"ID", "IDs", "key", "code", *other.split()})
-    suffix = f" as its {role}" if role else ""
-    if other == of:
-        return f"reference from the {of} to another {other}{suffix}"
-    return f"reference to the {other} that the {of} belongs to or uses{suffix}"
+    return reference(of, other, role)
 
 
 def _keys(facts: Facts) -> str:

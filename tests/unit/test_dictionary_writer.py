@@ -85,6 +85,18 @@ def test_a_key_is_described_by_what_it_is_for() -> None:
     assert write(primary).description == "Identifier that makes each order unique. Primary key."
 
 
+@pytest.mark.parametrize(
+    ("column", "description"),
+    [
+        ("created_by", "Reference to the user by which the order was created. Foreign key to users."),
+        ("reports_to", "Reference to the user that the order reports to. Foreign key to users."),
+        ("support_rep_id", "Reference to the user that the order belongs to or uses as its support rep."),
+    ],
+)
+def test_a_foreign_key_is_described_in_its_role(column: str, description: str) -> None:
+    assert write(facts(column=column, references=("users.id",), category="number")).description.startswith(description)
+
+
 def test_a_nested_field_is_described_within_its_object() -> None:
     nested = facts(column="items[].unit_price", kind="JSON document", detected="currency_amount", category="number")
 
@@ -123,6 +135,7 @@ def test_units_limits_and_counts_are_spelled_out(column: str, detected: str, des
         ("fk_emp_dept", "employee department"),
         ("userIDs", "user IDs"),
         ("客户", "客户"),
+        ("usr_prefs_lang", "user preferences language"),
     ],
 )
 def test_identifiers_become_words(identifier: str, words: str) -> None:
