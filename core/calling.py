@@ -5,6 +5,7 @@ The caller decides nothing about jobs: it brings an answer for each request of a
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ from core import parcels
 from core.errors import CacheUnavailable, GateUnavailable, LedgerUnavailable, ProviderError, ProviderRefused
 from core.fingerprint import batch_fingerprint
 from core.heartbeat import Hold
+from core.line import Line
 from core.model import (
     Answer,
     CallRecord,
@@ -24,6 +26,7 @@ from core.model import (
 )
 from core.parcels import Called, CallOutcome, Closed, Halted, NotCalled, Parcel, Parked
 from core.ports import (
+    Admission,
     Ask,
     Cache,
     Clock,
@@ -57,6 +60,7 @@ class Channel:
     slots: asyncio.Semaphore  # this process's concurrent calls
     cache_ttl_s: float
     scope: str  # "" for the provider itself, else whose server answers in its place: its answers are its own
+    shares: bool = True  # whether a sweep takes answers that others have paid for (CACHE_ENABLED)
 
 
 class Caller:
@@ -83,10 +87,15 @@ class Caller:
         self._clock = clock
         self._owner = owner
         self._ids: list[int] = []
+        self._lines: defaultdict[str, Line] = defaultdict(Line)
 
     def scope(self, provider: str) -> str:
         """What keeps answers of a server of one's own apart from the provider's."""
         return self._channels(provider).scope
+
+    def shares(self, provider: str) -> bool:
+        """Whether answers of other sweeps may be used."""
+        return self._channels(provider).shares
 
     async def call(self, parcel: Parcel, hold: Hold) -> CallOutcome:
         """Sends a parcel until it is answered or the policy ends it. Failed attempts are committed on the way."""
@@ -121,14 +130,10 @@ class Caller:
             ask = await self._ask(parcel, hold)
         except LedgerUnavailable:
             return Halted()
+        line = self._lines[ask.provider]
         while hold.stop is None:
-            await self._recorder.ready()
-            try:
-                admission = await self._gate.admit(ask)
-            except GateUnavailable as exc:
-                log.warning("gate away, nothing is sent", extra={"error": str(exc)})
-                await self._clock.sleep(_GATE_AWAY_S)
-                continue
+            async with line.head(hold):
+                admission = await self._answer(ask, hold, line)
             match admission:
                 case Wait(seconds=seconds):
                     await self._clock.sleep(seconds)
@@ -138,6 +143,22 @@ class Caller:
                     if await self._due(ticket, hold):
                         return ticket
         return Halted()
+
+    async def _answer(self, ask: Ask, hold: Hold, line: Line) -> Admission | None:
+        """Asks until the gate has answered for this call alone. None: the hold was stopped."""
+        while hold.stop is None:
+            await self._recorder.ready()
+            try:
+                admission = await self._gate.admit(ask)
+            except GateUnavailable as exc:
+                log.warning("gate away, nothing is sent", extra={"error": str(exc)})
+                await self._clock.sleep(_GATE_AWAY_S)
+                continue
+            line.heard(admission)
+            if not isinstance(admission, Wait) or admission.alone:
+                return admission
+            await self._clock.sleep(admission.seconds)
+        return None
 
     async def _due(self, ticket: Ticket, hold: Hold) -> bool:
         # A booked ticket is waited for; stopped meanwhile, it goes back unsent.

@@ -96,7 +96,8 @@ class _Run:
 
     def _salt(self, job: Job, provider: str) -> str:
         # A retried job must not get the answer that was refused; with the cache off, answers stay inside the sweep.
-        sweep = "" if self._lease.policy.get("cache", True) else f"sweep {self._lease.ref.sweep_id}"
+        shared = self._lease.policy.get("cache", True) and self._engine.caller.shares(provider)
+        sweep = "" if shared else f"sweep {self._lease.ref.sweep_id}"
         again = f"round {job.round}" if job.round else ""
         server = self._engine.caller.scope(provider)
         return " ".join(part for part in (server, sweep, again) if part)

@@ -1,4 +1,4 @@
-"""Settings from the environment and ``.env``. Nothing else reads the environment.
+"""Settings from the environment and the project's ``.env``. Nothing else reads the environment.
 
 ``.env.example`` lists every name; a test holds the two together.
 """
@@ -7,13 +7,15 @@ import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import InputError
+
+M = TypeVar("M", bound=BaseSettings)
 
 PREFIXES = {
     "openai": "OPENAI_",
@@ -34,6 +36,8 @@ BASE_URLS = {
 }
 """Where a provider is unless ``BASE_URL`` says otherwise; Azure has an address for each customer."""
 
+PROJECT_MARKS = ("pyproject.toml", ".git")
+"""What the top folder of a project holds."""
 
 _MODELS = {
     "openai": ("gpt-4o-mini", "text-embedding-3-small"),
@@ -47,7 +51,7 @@ _MODELS = {
 class ProviderSettings(BaseSettings):
     """One provider's settings. Times in seconds."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
 
     api_key: SecretStr | None = None
     base_url: str = ""
@@ -63,10 +67,10 @@ class ProviderSettings(BaseSettings):
     max_concurrent_requests: int = Field(default=256, ge=1)
     rate_limit_rpm: int | None = Field(default=None, ge=1)
     rate_limit_tpm: int | None = Field(default=None, ge=1)
-    cache_enabled: bool = True
+    cache_enabled: bool = True  # off: a sweep takes no answers that other sweeps have paid for
     cache_ttl: float = Field(default=3600, gt=0)
-    cache_max_size: int = Field(default=10_000_000, ge=1)
-    metrics_enabled: bool = True
+    cache_max_size: int | None = Field(default=None, ge=1)  # answers; None: the cache server's memory decides
+    metrics_enabled: bool = True  # whether METRICS_PORT tells of this provider
     structured_output: Literal["json_schema", "json_object", "prompt"] = "json_schema"  # what the server can enforce
     trust_env: bool = False  # whether HTTP_PROXY and its kin apply to the calls
     # Azure only
@@ -75,10 +79,14 @@ class ProviderSettings(BaseSettings):
     api_version: str = "2024-10-21"
 
 
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
 class Settings(BaseSettings):
     """What all processes share. Unset URLs mean the embedded servers (``scripts.embedded`` fills them in)."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
 
     database_url: str = ""
     redis_url: str = ""  # broker and gate: noeviction, AOF
@@ -86,9 +94,10 @@ class Settings(BaseSettings):
     broker_url: str = ""  # unset: REDIS_URL; amqp:// for RabbitMQ
     legacy_database_url: str = ""
     sweep_dir: Path | None = None  # the embedded servers' data; unset: the nearest .sweep/
-    log_level: str = "INFO"
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = "INFO"
     worker_slots: int = Field(default=8, ge=1, le=64)  # chunks that one worker process has in work
     chunk_lease_s: float = Field(default=10, ge=2)  # a dead worker's chunks are taken over after so long
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)  # a worker's Prometheus metrics; 0: a free port
     openai_organization: str = ""
     allow_private_base_urls: bool = False  # base URLs on private networks (loopback is always allowed)
     tiktoken_cache_dir: Path | None = None  # unset: llmsweep/tiktoken under the user's cache directory
@@ -140,10 +149,7 @@ def default_model(name: str, *, embedding: bool = False) -> str:
 @functools.cache
 def _load_provider(name: str) -> ProviderSettings:
     prefix = PREFIXES[name]
-    try:
-        loaded = ProviderSettings(_env_prefix=prefix)
-    except ValidationError as exc:
-        raise _bad_setting(exc, prefix) from exc
+    loaded = _read(ProviderSettings, prefix)
     base_url = loaded.base_url or BASE_URLS[name]
     parts = urlsplit(base_url)
     if base_url and (parts.scheme not in {"http", "https"} or not parts.hostname):
@@ -156,10 +162,7 @@ def _load_provider(name: str) -> ProviderSettings:
 @functools.cache
 def settings() -> Settings:
     """The process's settings, read once. Raises InputError for a bad value."""
-    try:
-        return Settings()
-    except ValidationError as exc:
-        raise _bad_setting(exc, "") from exc
+    return _read(Settings, "")
 
 
 def forget() -> None:
@@ -171,6 +174,29 @@ def forget() -> None:
 def use_tiktoken_cache(directory: Path) -> None:
     """Points tiktoken, which reads the environment itself, at rank files that are there: it never downloads."""
     os.environ["TIKTOKEN_CACHE_DIR"] = str(directory)  # noqa: TID251  this module is the one place for it
+
+
+def _read(model: type[M], prefix: str) -> M:
+    file = _env_file()
+    try:
+        return model(_env_prefix=prefix, _env_file=file)
+    except ValidationError as exc:
+        raise _bad_setting(exc, prefix) from exc
+    except UnicodeDecodeError as exc:
+        raise InputError(f"{file} is not text", hint="see .env.example") from exc
+    except OSError as exc:
+        raise InputError(f"{file} cannot be read: {exc.strerror}") from exc
+
+
+def _env_file() -> Path | None:
+    """The nearest ``.env`` from the working directory upwards, but not beyond the project."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if os.access(folder / ".env", os.F_OK):
+            return folder / ".env"
+        if any(os.access(folder / mark, os.F_OK) for mark in PROJECT_MARKS):
+            return None
+    return None
 
 
 def _is_own_server(name: str, base_url: str) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import InputError
-from core.settings import Settings, child_environment, settings
+from core.settings import PROJECT_MARKS, Settings, child_environment, settings
 from scripts.external import require_valkey
 from scripts.supervisor.client import ask, launch, locked, show, wait_until_gone
 from scripts.supervisor.files import Layout, prepare, unusable
@@ -38,7 +38,6 @@ __all__ = [
 ]
 
 _ATTEMPTS = 3
-_PROJECT_MARKS = ("pyproject.toml", ".git")
 
 
 def data_dir(start: Path | None = None) -> Path:
@@ -52,7 +51,7 @@ def data_dir(start: Path | None = None) -> Path:
         return configured.expanduser().absolute()
     here = (start or Path.cwd()).resolve()
     folders = [here, *here.parents]
-    for marks in ((".sweep",), _PROJECT_MARKS):
+    for marks in ((".sweep",), PROJECT_MARKS):
         for folder in folders:
             # Not exists(): it raises where a folder on the way is closed to us.
             if any(os.access(folder / mark, os.F_OK) for mark in marks):

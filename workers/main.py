@@ -20,6 +20,7 @@ from tasks.app import app, queue_name
 from tasks.chunk import ChunkTask
 from tasks.feeder import Feeder
 from workers.logs import configure
+from workers.metrics import serve
 from workers.reaper import Reaper
 from workers.runtime import Runtime
 
@@ -37,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 loaded.provider(name)
         check(loaded.database_url)
         runtime = Runtime(loaded, fatal=_die)
+        if runtime.metrics is not None and loaded.metrics_port is not None:
+            serve(runtime.metrics, loaded.metrics_port)
     except LlmsweepError as exc:
         hint = f" ({exc.hint})" if isinstance(exc, InputError) and exc.hint else ""
         sys.stderr.write(f"sweep worker: {exc}{hint}\n")

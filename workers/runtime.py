@@ -22,7 +22,7 @@ from core.gate.redis import RedisGate
 from core.heartbeat import Heartbeat
 from core.model import ChunkRef
 from core.pipeline import Engine, run_chunk
-from core.ports import ChunkSummary, Limits
+from core.ports import ChunkSummary, Gate, GateStatus, Ledger, Limits
 from core.pricing import Meter
 from core.providers import create
 from core.recorder import Recorder
@@ -30,6 +30,7 @@ from core.retry import RetryPolicy
 from core.settings import PREFIXES, RULES, ProviderSettings, Settings, cache_scope, provider_settings
 from db.ledger import PostgresLedger
 from tasks import registry
+from workers.metrics import CountedGate, CountedLedger, Metrics
 
 T = TypeVar("T")
 
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 
 _CONNECTIONS = 16
 _STOP_S = 75.0  # the longest call, and a little
+_LOOK_S = 2.0
 
 
 def owner_name() -> str:
@@ -48,6 +50,14 @@ def limits_of_all() -> dict[str, Limits]:
     """What the settings say of the limits of all providers, also those that a sweep is only rerouted to."""
     found = {name: provider_settings(name) for name in PREFIXES}
     return {name: Limits(rpm=loaded.rate_limit_rpm, tpm=loaded.rate_limit_tpm) for name, loaded in found.items()}
+
+
+def _most_answers(provider: str) -> int | None:
+    return provider_settings(provider).cache_max_size if provider in PREFIXES else None
+
+
+def _metered() -> list[str]:
+    return [RULES, *(name for name in PREFIXES if provider_settings(name).metrics_enabled)]
 
 
 @dataclass(slots=True)
@@ -68,6 +78,7 @@ class Runtime:
         self._gate_client = _client(settings.redis_url)
         self._cache_client = _client(settings.cache())
         self._clock = SystemClock()
+        self.metrics = None if settings.metrics_port is None else Metrics(_metered(), self._gate_status)
         self._loop = _start_loop()
         self._background: list[asyncio.Task[None]] = []
         self.engine = self.call(self._build())
@@ -86,14 +97,19 @@ class Runtime:
         self._loop.loop.call_soon_threadsafe(self._loop.loop.stop)
         self._loop.thread.join(timeout=5)
 
-    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Runs a coroutine on the loop, from another thread."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop.loop).result(timeout=_STOP_S)
+    def call(self, coroutine: Coroutine[Any, Any, T], *, patience_s: float = _STOP_S) -> T:
+        """Runs a coroutine on the loop, from another thread. Raises TimeoutError."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop.loop).result(timeout=patience_s)
+
+    def _gate_status(self, provider: str) -> GateStatus:
+        return self.call(self.gate.status(provider), patience_s=_LOOK_S)
 
     async def _build(self) -> Engine:
-        self.gate = gate = RedisGate(self._gate_client, limits_of_all(), self._clock, spent=self._ledger.spent)
-        self.cache = cache = RedisCache(self._cache_client, self._clock)
-        recorder = Recorder(self._ledger, self._clock)
+        self.gate = RedisGate(self._gate_client, limits_of_all(), self._clock, spent=self._ledger.spent)
+        self.cache = cache = RedisCache(self._cache_client, self._clock, most=_most_answers)
+        gate: Gate = self.gate if self.metrics is None else CountedGate(self.gate, self.metrics)
+        ledger: Ledger = self._ledger if self.metrics is None else CountedLedger(self._ledger, self.metrics)
+        recorder = Recorder(ledger, self._clock)
         heartbeat = Heartbeat(self._ledger, cache, self._clock)
         meter = Meter(self._settings)
         caller = Caller(
@@ -132,6 +148,7 @@ class Runtime:
                 slots=asyncio.Semaphore(settings.max_concurrent_requests),
                 cache_ttl_s=settings.cache_ttl,
                 scope="" if name == RULES else cache_scope(name, settings),
+                shares=settings.cache_enabled,
             )
         return self._channels[name]
 

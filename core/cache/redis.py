@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from hashlib import sha1
 from pathlib import Path
@@ -17,6 +18,7 @@ import redis.asyncio
 from redis.asyncio.client import Pipeline
 from redis.exceptions import NoScriptError, RedisError
 
+from core.cache.bound import Bound, MostOf, unbounded
 from core.cache.coalesce import Coalescer
 from core.cache.codec import Entry, pack_call, pack_entry, unpack_call, unpack_entry
 from core.cache.stats import CacheStats
@@ -39,10 +41,11 @@ _PAGE = 500
 class RedisCache:
     """Cache and SingleFlight. One a process; raises CacheUnavailable whatever keeps the server from answering."""
 
-    def __init__(self, client: redis.asyncio.Redis, clock: Clock) -> None:
+    def __init__(self, client: redis.asyncio.Redis, clock: Clock, *, most: MostOf = unbounded) -> None:
         """The client must not decode responses: values are bytes."""
         del clock  # the server's time decides
         self._client = client
+        self._bound = Bound(client, _PREFIX, most)
         self._hits = 0
         self._misses = 0
         self._puts = Coalescer(self._put_all)
@@ -65,19 +68,25 @@ class RedisCache:
     async def put(self, call: CallRecord, answers: Mapping[str, Answer], *, ttl_s: float) -> None:
         """Stores a call and its answers. One round trip, shared with all that are stored at the same time."""
         sweep = str(call.metadata.get("sweep", ""))
-        values = {f"{_CALL}{call.id}": pack_call(call)}
-        for print_, answer in answers.items():
-            values[_ANSWER + print_] = pack_entry(Entry(answer=answer, sweep=sweep, model=call.model))
-        await self._puts.add((values, ttl_s))
+        values = {
+            _ANSWER + print_: pack_entry(Entry(answer=answer, sweep=sweep, model=call.model))
+            for print_, answer in answers.items()
+        }
+        await self._puts.add(_Put(call, values, ttl_s))
 
-    async def _put_all(self, batch: list[tuple[dict[str, bytes], float]]) -> None:
+    async def _put_all(self, batch: list["_Put"]) -> None:
         with _translated():
             async with asyncio.timeout(_TIMEOUT_S):
                 pipe = self._client.pipeline(transaction=False)
-                for values, ttl_s in batch:
-                    for key, value in values.items():
-                        pipe.set(key, value, px=_spread_ms(ttl_s))
-                await pipe.execute()
+                for put in batch:
+                    pipe.set(f"{_CALL}{put.call.id}", pack_call(put.call), px=_spread_ms(put.ttl_s))
+                    for key, value in put.values.items():
+                        pipe.set(key, value, px=_spread_ms(put.ttl_s))
+                bounded = self._bound.note(pipe, ((put.call.provider, put.call.id, list(put.values)) for put in batch))
+                replies = await pipe.execute()
+                counts = dict(zip(bounded, replies[len(replies) - len(bounded) :], strict=True))
+                excess = await self._bound.excess(counts)
+        await self._unlink(excess)
 
     async def calls(self, call_ids: Sequence[int]) -> Mapping[int, CallRecord]:
         """The whole records of calls."""
@@ -204,6 +213,13 @@ class RedisCache:
                 except NoScriptError:
                     # The server is new, or its scripts were flushed.
                     return cast("list[Any]", await self._client.eval(text, 0, _PREFIX, *args))
+
+
+@dataclass(frozen=True, slots=True)
+class _Put:
+    call: CallRecord
+    values: dict[str, bytes]
+    ttl_s: float
 
 
 @cache
