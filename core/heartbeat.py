@@ -5,8 +5,8 @@ It runs every half second while there is work, so that a cancelled sweep sends n
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -35,10 +35,23 @@ class Hold:
     lease: Lease
     stop: Stop | None = None
     leads: dict[str, Lead] = field(default_factory=dict)
+    _sleeping: set[asyncio.Future[bool]] = field(default_factory=set)
 
     def halt(self, why: Stop) -> None:
-        """The first reason stays."""
+        """The first reason stays. Who sleeps is woken."""
         self.stop = self.stop or why
+        for turn in self._sleeping:
+            if not turn.done():
+                turn.set_result(False)
+
+    @contextmanager
+    def waking(self, turn: asyncio.Future[bool]) -> Iterator[None]:
+        """Inside the block, a halt resolves the future with False."""
+        self._sleeping.add(turn)
+        try:
+            yield
+        finally:
+            self._sleeping.discard(turn)
 
 
 class Heartbeat:

@@ -117,6 +117,7 @@ class Wait:
 
     seconds: float
     reason: str = ""
+    alone: bool = False  # the sweep's money is why: calls of other sweeps need not wait
 
 
 class Refusal(StrEnum):

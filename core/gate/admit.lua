@@ -1,7 +1,7 @@
 -- {'admit', provider, call_id, model, tokens, sweep, worst or -1, cap or -1, pos, ask as JSON}
 -- answers {'ticket', delay, slot, booked, epoch, probe, pushed}, {'wait', seconds, reason, pos} or
 -- {'refused', reason, detail, retry_in or -1}.
-local MAX_WAIT = 5
+local MAX_WAIT = 2  -- who waits longer asks in between: estimates that turn out too high make room
 
 local function check_budget(sweep, worst, cap, era, now)
   local m = budget(sweep)
@@ -19,7 +19,7 @@ end
 
 -- Who would wait longer than the horizon, takes a place in the line and comes back when its turn is near. The line books
 -- nothing: whoever is there when the schedule runs dry may go, so places of the dead cost nothing.
-local function queue(p, t, pos, step, now)
+local function queue(p, call_id, t, pos, step, now)
   local ahead = t - now
   if ahead <= HORIZON then
     if ahead <= HORIZON / 4 or p.line <= now + HORIZON then return nil end
@@ -29,7 +29,7 @@ local function queue(p, t, pos, step, now)
     pos = math.max(p.line, t)
     p.line = pos + step
   end
-  return { 'wait', math.min(MAX_WAIT, math.max(0.02, pos - now - HORIZON / 2)), 'quota', pos }
+  return { 'wait', math.min(MAX_WAIT * (0.5 + call_id % 97 / 194), math.max(0.02, pos - now - HORIZON / 2)), 'quota', pos }
 end
 
 local function admit(op, era, limits, now)
@@ -55,7 +55,7 @@ local function admit(op, era, limits, now)
     t = math.max(t, earliest(d, costs[i], now))
     if d.limit > 0 then step = math.max(step, seconds(d, costs[i])) end
   end
-  local answer = queue(p, t, op[9], step, now)
+  local answer = queue(p, call_id, t, op[9], step, now)
   if answer then return answer end
 
   for i, d in ipairs(p.d) do

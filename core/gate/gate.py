@@ -37,6 +37,7 @@ BUDGET_UNKNOWN = "budget unknown"
 EPOCH = 1_750_000_000  # as in clock.lua
 
 _NANO = 1_000_000_000
+_FOR_ALL = frozenset({"quota", "calls in flight"})  # reasons that are the provider's, not a sweep's
 _DIMENSIONS = {"requests": 1, "tokens": 2}
 _PLACES = 20_000  # waiting calls whose place in the line is remembered
 
@@ -145,7 +146,7 @@ class ScriptedGate(ABC):
             case ["wait", seconds, reason, at]:
                 if (at or place) and len(self._places) < _PLACES:
                     self._places[ask.call_id] = at or place
-                return Wait(seconds=seconds, reason=reason)
+                return Wait(seconds=seconds, reason=reason, alone=reason not in _FOR_ALL)
             case ["refused", reason, detail, again]:
                 return Refused(reason=Refusal(reason), detail=detail, retry_in_s=None if again < 0 else again)
         raise AssertionError(answer)

@@ -86,14 +86,14 @@ local function grow(p)
   p.room = math.min(4096, p.room + (p.slow and 1 or 1 / p.room))
 end
 
--- How the real tokens of a model compare with the estimates, over about the last 200 calls. Until ten calls have told,
--- a bit is added: too slow for a second is better than too fast.
+-- How the real tokens of a model compare with the estimates, over about the last 200 calls. The first ones are probes,
+-- booked as if they were a good deal larger: too slow for a second is better than too fast.
+local UNKNOWN = 4
+
 local function ratio(p, model)
   local m = p.m[model]
-  if not m then return 1.4 end
-  local learned = m.real / m.est
-  if m.n >= 10 then return learned end
-  return math.max(1, learned) * (1.4 - 0.04 * m.n)
+  if not m then return UNKNOWN end
+  return m.real / m.est * (1 + 2 / m.n)
 end
 
 local function learn(p, model, est, real)

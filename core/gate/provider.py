@@ -7,6 +7,7 @@ from core.gate.breaker import Breaker
 from core.gate.schedule import BURST, FULL, Dimension
 
 DAY = 86400.0
+UNKNOWN = 4.0
 
 
 @dataclass(slots=True)
@@ -97,9 +98,9 @@ class ProviderState:
     def ratio(self, model: str) -> float:
         """Real tokens for each estimated one."""
         if model not in self.models:
-            return 1.4
+            return UNKNOWN
         est, real, count = self.models[model]
-        return real / est if count >= 10 else max(1.0, real / est) * (1.4 - 0.04 * count)
+        return real / est * (1 + 2 / count)
 
     def learn(self, model: str, est: float, real: float) -> None:
         """Takes a settled call into the ratio."""

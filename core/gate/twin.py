@@ -12,7 +12,7 @@ from core.gate.budget import GRACE_S, Budgets, Era
 from core.gate.provider import Intended, ProviderState
 from core.gate.schedule import HORIZON
 
-MAX_WAIT = 5.0
+MAX_WAIT = 2.0
 
 
 class Twin:
@@ -124,7 +124,7 @@ class Twin:
         booked = list(zip(p.dimensions, costs, strict=True))
         t = max(now, p.frozen, *(d.earliest(cost, now) for d, cost in booked))
         step = max([0.0, *(d.seconds(cost) for d, cost in booked if d.limit > 0)])
-        waiting = _queue(p, t, pos, step, now)
+        waiting = _queue(p, call_id, t, pos, step, now)
         if waiting is not None:
             return waiting
         for d, cost in booked:
@@ -171,14 +171,15 @@ class Twin:
         return 1
 
 
-def _queue(p: ProviderState, t: float, pos: float, step: float, now: float) -> list[Any] | None:
+def _queue(p: ProviderState, call_id: int, t: float, pos: float, step: float, now: float) -> list[Any] | None:
     ahead = t - now
     if ahead <= HORIZON and (ahead <= HORIZON / 4 or p.line <= now + HORIZON or 0 < pos <= now + HORIZON):
         return None
     if pos < t:
         pos = max(p.line, t)
         p.line = pos + step
-    return ["wait", min(MAX_WAIT, max(0.02, pos - now - HORIZON / 2)), "quota", pos]
+    most = MAX_WAIT * (0.5 + call_id % 97 / 194)
+    return ["wait", min(most, max(0.02, pos - now - HORIZON / 2)), "quota", pos]
 
 
 def _settle_tokens(p: ProviderState, intent: Intended, model: str, real: int | None) -> None:
