@@ -11,7 +11,7 @@ from ruamel.yaml.error import YAMLError
 
 from core.errors import InputError
 from tasks.dictionary.export.entries import Entry, by_table
-from tasks.dictionary.export.files import write_text
+from tasks.files import write_text
 
 _SECTIONS = ("models", "sources", "seeds", "snapshots")
 _OURS = "described_by"

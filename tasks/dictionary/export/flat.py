@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from tasks.dictionary.export.entries import Entry, by_table
-from tasks.dictionary.export.files import write_bytes, write_text
+from tasks.files import write_bytes, write_text
 
 COLUMNS = (
     "path", "schema", "table", "column", "type", "nullable", "key", "references", "description", "business_name",

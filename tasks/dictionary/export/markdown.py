@@ -10,9 +10,9 @@ from pathlib import Path
 from core.errors import InputError
 from tasks.dictionary.export.diagram import diagram
 from tasks.dictionary.export.entries import Entry, TableKey, by_table, coverage, labels, target
-from tasks.dictionary.export.files import write_text
 from tasks.dictionary.export.flat import key
 from tasks.dictionary.words import phrase, title
+from tasks.files import write_text
 from tasks.templates import render
 
 _MARK = "<!-- written by llmsweep: data dictionary -->"

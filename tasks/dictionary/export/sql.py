@@ -5,7 +5,7 @@ from pathlib import Path
 
 from core.errors import InputError
 from tasks.dictionary.export.entries import Entry
-from tasks.dictionary.export.files import write_text
+from tasks.files import write_text
 
 _HEAD = "-- Column comments, written by llmsweep. Existing comments are left as they are.\nBEGIN;\n"
 
