@@ -3,16 +3,13 @@
 import hashlib
 import itertools
 import json
-import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from core.credentials import masked
 from core.model import Variant
-
-# scheme://user:password@ ; a password may hold an @ that somebody forgot to quote, hence greedy up to the last one.
-_PASSWORD = re.compile(r"^([a-z][a-z0-9+.-]*://[^:/@]*:)[^/]*@", re.IGNORECASE)
 
 
 class Target(BaseModel):
@@ -84,12 +81,4 @@ class SweepSpec(BaseModel):
 
 def without_passwords(spec: SweepSpec) -> SweepSpec:
     """The spec as it may be stored: addresses in its source lose their passwords."""
-    return spec.model_copy(update={"source": {name: _masked(value) for name, value in spec.source.items()}})
-
-
-def _masked(value: Any) -> Any:
-    if isinstance(value, str):
-        return _PASSWORD.sub(r"\1***@", value)
-    if isinstance(value, list):
-        return [_masked(item) for item in value]
-    return value
+    return spec.model_copy(update={"source": masked(spec.source)})

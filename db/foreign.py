@@ -14,6 +14,7 @@ from sqlalchemy import exc as sa_exc
 from sqlalchemy.pool import NullPool
 
 from core.clock import SystemClock
+from core.credentials import masked_text, without_passwords
 from core.errors import InputError
 
 _DRIVERS = {
@@ -75,7 +76,8 @@ def _engine(url: str, timeout_s: float) -> sa.Engine:
         package = _PACKAGES.get(module.lower(), module)
         raise InputError(f"no driver for {parsed.drivername}: {exc}", hint=f"pip install {package}") from exc
     except (sa_exc.ArgumentError, TypeError) as exc:
-        raise InputError(f"not usable as a database URL: {_shown(parsed)}: {exc}", hint=_EXAMPLES) from exc
+        said = without_passwords(str(exc), parsed.render_as_string(hide_password=False))
+        raise InputError(f"not usable as a database URL: {_shown(parsed)}: {said}", hint=_EXAMPLES) from exc
     if engine.dialect.is_async:
         sync = parsed.get_backend_name()
         raise InputError(f"{parsed.drivername} is an asynchronous driver", hint=f"write {sync}://... instead")
@@ -98,9 +100,7 @@ def _connect(engine: sa.Engine) -> sa.Connection:
     try:
         connection = engine.connect()
     except (sa_exc.SQLAlchemyError, engine.dialect.loaded_dbapi.Error, OSError) as exc:
-        said = describe_error(exc)[0]
-        if engine.url.password:
-            said = said.replace(str(engine.url.password), "***")
+        said = without_passwords(describe_error(exc)[0], engine.url.render_as_string(hide_password=False))
         raise InputError(f"cannot open {_shown(engine.url)}: {said}", hint="check address, name and access") from exc
     if engine.dialect.name == "postgresql":  # one snapshot a table, whatever is written meanwhile
         connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -108,7 +108,7 @@ def _connect(engine: sa.Engine) -> sa.Connection:
 
 
 def _shown(url: sa.URL) -> str:
-    return url.render_as_string(hide_password=True)
+    return masked_text(url.render_as_string(hide_password=False))
 
 
 def _sqlite_creator(url: sa.URL) -> Any:

@@ -1,15 +1,16 @@
 """Where calls may go, and where never."""
 
-import asyncio
 import socket
 from collections.abc import Iterator
 
 import pytest
+from yarl import URL
 
+from core.clock import SystemClock
 from core.errors import InputError, ProviderUnreachable
-from core.model import ChatRequest, Message
 from core.providers import create
 from core.providers.address import GuardedResolver, Reach, check_base_url, reach_of_host
+from core.providers.transport import Route, Transport
 from core.settings import ProviderSettings, forget
 
 
@@ -45,6 +46,27 @@ from core.settings import ProviderSettings, forget
         ("168.63.129.16", Reach.FORBIDDEN),
         ("metadata.google.internal", Reach.FORBIDDEN),
         ("224.0.0.1", Reach.FORBIDDEN),
+        ("192.0.0.192", Reach.FORBIDDEN),
+        ("metadata.goog", Reach.FORBIDDEN),
+        ("metadata.google.internal.", Reach.FORBIDDEN),
+        ("127.1", Reach.LOOPBACK),
+        ("0177.0.0.1", Reach.LOOPBACK),
+        ("10.1", Reach.PRIVATE),
+        ("0xa.0x1", Reach.PRIVATE),
+        ("0251.0376.0251.0376", Reach.FORBIDDEN),
+        ("0xa9.0xfe.0xa9.0xfe", Reach.FORBIDDEN),
+        ("169.16689662", Reach.FORBIDDEN),
+        ("169.254.169.254.", Reach.FORBIDDEN),
+        ("1.2.3.4.5", Reach.FORBIDDEN),
+        ("::169.254.169.254", Reach.FORBIDDEN),
+        ("::ffff:0:169.254.169.254", Reach.FORBIDDEN),
+        ("64:ff9b::a9fe:a9fe", Reach.FORBIDDEN),
+        ("64:ff9b::a01:203", Reach.PRIVATE),
+        ("64:ff9b::808:808", Reach.PUBLIC),  # what an IPv6-only network resolves everything to
+        ("2002:a9fe:a9fe::1", Reach.FORBIDDEN),
+        ("fd00:ec2::254%eth0", Reach.FORBIDDEN),
+        ("fd20:ce::254", Reach.FORBIDDEN),
+        ("kubernetes.default.svc", Reach.PRIVATE),
     ],
 )
 def test_a_host_is_as_far_away_as_it_looks(host: str, reach: Reach) -> None:
@@ -87,6 +109,19 @@ def test_private_networks_need_the_users_word(url: str) -> None:
         "https://user:secret@api.openai.com/v1",
         "https://api.openai.com/v1?key=secret",
         "https://api.openai.com/v1#x",
+        "https://①⑥⑨.②⑤④.①⑥⑨.②⑤④/v1",
+        "https://169。254。169。254/v1",
+        "https://0251.0376.0251.0376/v1",
+        "https://%31%36%39.254.169.254/v1",
+        "https://169.254.169.254\\.example.com/v1",
+        "https://api.openai.com\\@169.254.169.254/v1",
+        "https://api.openai.com:secret@169.254.169.254/v1",
+        "https://api openai.com/v1",
+        "https://api.openai.com\n.example.com/v1",
+        "https://api.openai.com:99999/v1",
+        "http://[fe80::1%25eth0]/v1",
+        "http://[fd00:ec2::254%25eth0]/v1",
+        "ftp://me:secret@api.openai.com/v1",
         "ftp://api.openai.com/v1",
         "api.openai.com/v1",
         "https://",
@@ -149,10 +184,18 @@ async def test_what_a_name_resolves_to_decides_whether_it_is_connected(
     assert GuardedResolver(allow_private=allow_private)._may_connect(host, address) is connected
 
 
-@pytest.mark.usefixtures("opened")
-async def test_a_call_to_such_a_name_ends_as_unreachable() -> None:
-    provider = create("openai", ProviderSettings.model_validate({"base_url": "http://2852039166/v1"}))
-    request = ChatRequest(provider="openai", model="m", messages=(Message(role="user", content="x"),))
-    with pytest.raises(ProviderUnreachable):
-        await asyncio.wait_for(provider.chat(request), 5)
-    await provider.close()
+async def test_a_call_to_a_name_that_leads_there_ends_as_unreachable() -> None:
+    route = Route(
+        headers={},
+        secret="",
+        request_timeout=5,
+        connection_timeout=5,
+        max_connections=1,
+        trust_env=False,
+        allow_private=True,
+    )
+    transport = Transport(route, SystemClock())
+    # The system's resolver reads it as 169.254.169.254, as it would an answer of a name server that was tampered with.
+    with pytest.raises(ProviderUnreachable, match="may not go"):
+        await transport.post(URL("http://0xa9fea9fe/v1"), {}, cap=100)
+    await transport.close()
