@@ -25,7 +25,9 @@ local function queue(p, call_id, t, pos, step, now)
     if ahead <= HORIZON / 4 or p.line <= now + HORIZON then return nil end
     if pos > 0 and pos <= now + HORIZON then return nil end
   end
-  if pos < t then
+  if pos > 0 then
+    pos = math.max(pos, t)  -- whoever was overtaken by a freeze or by real figures stays before those who come now
+  else
     pos = math.max(p.line, t)
     p.line = pos + step
   end

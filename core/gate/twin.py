@@ -175,7 +175,9 @@ def _queue(p: ProviderState, call_id: int, t: float, pos: float, step: float, no
     ahead = t - now
     if ahead <= HORIZON and (ahead <= HORIZON / 4 or p.line <= now + HORIZON or 0 < pos <= now + HORIZON):
         return None
-    if pos < t:
+    if pos > 0:
+        pos = max(pos, t)
+    else:
         pos = max(p.line, t)
         p.line = pos + step
     most = MAX_WAIT * (0.5 + call_id % 97 / 194)
