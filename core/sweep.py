@@ -37,7 +37,7 @@ class SweepSpec(BaseModel):
     targets: tuple[Target, ...] = Field(min_length=1)
     params: dict[str, list[Any]] = Field(default_factory=dict)
     samples: int = Field(default=1, ge=1, le=1000)
-    budget_usd: float | None = Field(default=None, ge=0)
+    budget_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     limit: int | None = Field(default=None, ge=1)
     chunk_size: int = Field(default=64, ge=1, le=2048)
     cache: bool = True

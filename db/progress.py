@@ -53,7 +53,7 @@ class SweepStatus:
     eta_s: float | None
     created_at: datetime
     finished_at: datetime | None
-    problems: tuple[Mapping[str, str], ...] = ()
+    problems: tuple[Mapping[str, Any], ...] = ()
     providers: Mapping[str, ProviderProgress] = field(default_factory=dict)
 
 

@@ -32,6 +32,11 @@ class SourceProblem(Protocol):
     @property
     def what(self) -> str: ...
 
+    @property
+    def by_design(self) -> bool:
+        """No fault of the source: told, but no failure."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
@@ -80,7 +85,7 @@ def _submit(
             writer.write(drafts)
             if not writer.jobs:
                 raise InputError("the source has no jobs", hint=_first_problem(problems))
-            found = [{"where": problem.where, "what": problem.what} for problem in problems]
+            found = [_told(problem) for problem in problems]
             cursor.execute(
                 "UPDATE sweeps SET jobs_total = %s, problems_json = %s WHERE id = %s",
                 (writer.jobs, dump_json(found).decode(), sweep_id),
@@ -208,6 +213,11 @@ def _twice(exc: AlreadyThere) -> str:
     _, _, rest = exc.key.partition(")=(")
     key = rest.partition(", ")[2].rpartition(")")[0]
     return repr(key) if key else exc.key
+
+
+def _told(problem: SourceProblem) -> dict[str, Any]:
+    told = {"where": problem.where, "what": problem.what}
+    return told | {"by_design": True} if problem.by_design else told
 
 
 def _one(cursor: Cursor) -> int:

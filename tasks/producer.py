@@ -3,14 +3,16 @@
 import dataclasses
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from core.errors import InputError
-from core.model import Job, JobDraft, JsonObject, SweepState
-from core.sweep import SweepSpec, without_passwords
+from core.model import Job, JobDraft, JsonObject, SweepState, Usage
+from core.pricing import Meter
+from core.settings import RULES, provider_settings, settings
+from core.sweep import SweepSpec, Target, without_passwords
 from db import control, progress, submission
 from db.engine import connect
 from tasks.kind import Problem
@@ -33,6 +35,12 @@ class Submission:
 def check(spec: SweepSpec) -> SweepSpec:
     """The spec with its source and options as the kind wants them. Raises InputError."""
     of_kind = kind(spec.kind)
+    targets = (*spec.targets, *spec.reroute)
+    for target in targets:
+        if target.provider != RULES:
+            provider_settings(target.provider)
+    if spec.budget_usd is not None:
+        require_prices(targets)
     try:
         source = of_kind.source_model.model_validate(spec.source)
         options = of_kind.options_model.model_validate(spec.options)
@@ -44,6 +52,17 @@ def check(spec: SweepSpec) -> SweepSpec:
     return spec.model_copy(
         update={"source": source.model_dump(mode="json"), "options": options.model_dump(mode="json")}
     )
+
+
+def require_prices(targets: Iterable[Target]) -> None:
+    """Raises InputError for a model whose price nobody knows: a budget over it could not be kept."""
+    meter = Meter(settings())
+    for target in targets:
+        if meter.cost(target.provider, target.model, Usage(prompt=1)) is None:
+            raise InputError(
+                f"no price is known for {target.provider}/{target.model}: a budget cannot be kept",
+                hint="leave the budget out, or choose a model that `sweep report` can price",
+            )
 
 
 def submit(database_url: str, spec: SweepSpec, *, on_job: Callable[[], None] = lambda: None) -> Submission:
@@ -115,6 +134,15 @@ def _drafts(spec: SweepSpec, problems: list[Problem], on_job: Callable[[], None]
             continue
         if jobs == spec.limit:
             return
+        if not jobs:
+            _require_requests(spec, found)
         jobs += 1
         on_job()
         yield found
+
+
+def _require_requests(spec: SweepSpec, draft: JobDraft) -> None:
+    """Raises InputError when some variant's parameters are none that the kind can ask with."""
+    job = Job(id=1, key=draft.key, input=draft.input)
+    for variant in spec.variants():
+        kind(spec.kind).request(job, variant, spec.options)

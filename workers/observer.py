@@ -37,7 +37,8 @@ class SweepView:
         """0 all well (so far), 1 some jobs failed, 3 parked."""
         if self.status.state in _PARKED and self.status.reason:
             return 3
-        return 1 if self.status.failed or self.status.cancelled or self.status.problems else 0
+        faults = any(not problem.get("by_design") for problem in self.status.problems)
+        return 1 if self.status.failed or self.status.cancelled or faults else 0
 
     def as_json(self) -> JsonObject:
         """The fields that machines read (`sweep status --json`)."""

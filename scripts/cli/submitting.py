@@ -3,7 +3,7 @@
 import json
 import sys
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,50 +15,43 @@ from core.errors import InputError
 from core.settings import RULES, default_model, settings
 from core.sweep import SweepSpec, Target
 from scripts.cli import render
+from scripts.cli.common import Common
 from tasks import producer
 
 _SHOWN = 5  # jobs of a dry run
+_HAS_RULES = {"docstring", "dictionary"}  # kinds that can answer while their provider is down
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grid:
-    """Providers x models x parameters, as they were typed."""
-
-    providers: list[str]
-    models: list[str]
-    params: list[str]
-    samples: int = 1
-
-    def spec(self, kind: str, *, name: str = "", **fields: Any) -> SweepSpec:
-        """The spec. Raises InputError for a value that fits nowhere."""
-        try:
-            return SweepSpec(
-                name=name or f"{kind}-{datetime.now(UTC):%Y%m%d-%H%M%S}",
-                kind=kind,
-                targets=self._targets(kind),
-                params=dict(_param(text) for text in self.params),
-                samples=self.samples,
-                chunk_size=2048 if kind == "embedding" else 64,
-                **fields,
-            )
-        except ValidationError as exc:
-            raise _bad_spec(exc) from exc
-
-    def _targets(self, kind: str) -> tuple[Target, ...]:
-        named = [name for text in self.models for name in text.split(",") if name]
-        targets: list[Target] = []
-        for provider in self.providers or ["openai"]:
-            if provider != RULES:
-                settings().provider(provider)
-            models = named or [default_model(provider, embedding=kind == "embedding")]
-            targets += [Target(provider=provider, model=model) for model in models]
-        return tuple(targets)
+def spec_of(kind: str, source: dict[str, Any], options: dict[str, Any], common: Common) -> SweepSpec:
+    """The spec that the options mean. Raises InputError for a value that fits nowhere."""
+    embedding = kind == "embedding"
+    try:
+        return SweepSpec(
+            name=common.name or f"{kind}-{datetime.now(UTC):%Y%m%d-%H%M%S}",
+            kind=kind,
+            source=source,
+            options=options,
+            targets=tuple(_targets(common, embedding=embedding)),
+            params=_grid(common.param or ()),
+            samples=common.samples,
+            budget_usd=common.budget,
+            limit=common.limit,
+            chunk_size=common.chunk_size or (2048 if embedding else 64),
+            cache=not common.no_cache,
+            on_open=_on_open(kind, common),
+            reroute=tuple(_target(text, embedding=embedding) for text in common.reroute or ()),
+            on_reject=common.on_reject,
+            repair_turns=common.repair_turns,
+            description=common.description,
+        )
+    except ValidationError as exc:
+        raise _bad_spec(exc) from exc
 
 
 def from_file(path: Path) -> SweepSpec:
     """A spec from a TOML file. Raises InputError."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as exc:
         raise InputError(f"{path}: {exc.strerror}") from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
@@ -66,11 +59,14 @@ def from_file(path: Path) -> SweepSpec:
     try:
         return SweepSpec.model_validate({"name": path.stem, **content})
     except ValidationError as exc:
-        raise _bad_spec(exc) from exc
+        raise _bad_spec(exc, f"{path}: ") from exc
 
 
 def run(spec: SweepSpec, *, dry_run: bool, watch: bool) -> None:
     """Shows, or stores and perhaps follows, a sweep."""
+    for target in (*spec.targets, *spec.reroute):
+        if target.provider != RULES:
+            settings().provider(target.provider)
     if dry_run:
         _preview(spec)
         return
@@ -88,7 +84,7 @@ def run(spec: SweepSpec, *, dry_run: bool, watch: bool) -> None:
 
         sys.stdout.flush()
         follow(submitted.name)
-    if submitted.problems:
+    if any(not problem.by_design for problem in submitted.problems):
         raise typer.Exit(1)
 
 
@@ -104,21 +100,59 @@ def _preview(spec: SweepSpec) -> None:
         render.data(request)
 
 
-def _param(text: str) -> tuple[str, list[Any]]:
-    name, sign, values = text.partition("=")
-    if not sign or not name or not values:
-        raise InputError(f"--param {text!r} is not k=v", hint="for example --param temperature=0,0.7")
-    return name, [_value(value) for value in values.split(",")]
+def _targets(common: Common, *, embedding: bool) -> Iterator[Target]:
+    named = [name for text in common.model or () for name in text.split(",") if name]
+    for provider in common.provider or ["openai"]:
+        for model in named or [default_model(provider, embedding=embedding)]:
+            yield Target(provider=provider, model=model)
+
+
+def _target(text: str, *, embedding: bool) -> Target:
+    provider, _, model = text.partition("/")
+    return Target(provider=provider, model=model or default_model(provider, embedding=embedding))
+
+
+def _on_open(kind: str, common: Common) -> str:
+    if common.reroute and common.on_open in {None, "reroute"}:
+        return "reroute"
+    return common.on_open or ("fallback" if kind in _HAS_RULES else "wait")
+
+
+def _grid(params: Iterable[str]) -> dict[str, list[Any]]:
+    grid: dict[str, list[Any]] = {}
+    for text in params:
+        name, sign, values = text.partition("=")
+        if not sign or not name or not values:
+            raise InputError(f"--param {text!r} is not k=v", hint="for example --param temperature=0,0.7")
+        if name in grid:
+            raise InputError(
+                f"--param {name} is given twice", hint=f"give all its values at once: --param {name}=v1,v2"
+            )
+        grid[name] = _values(values)
+    return grid
+
+
+def _values(text: str) -> list[Any]:
+    """One JSON value, which may hold commas itself, or words between commas."""
+    try:
+        whole = json.loads(f"[{text}]", parse_constant=_not_json)
+    except ValueError:
+        return [_value(word) for word in text.split(",")]
+    return list(whole)
 
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        return json.loads(text, parse_constant=_not_json)
+    except ValueError:
         return text
 
 
-def _bad_spec(exc: ValidationError) -> InputError:
+def _not_json(constant: str) -> None:
+    raise ValueError(f"{constant} is Python's, not JSON's")
+
+
+def _bad_spec(exc: ValidationError, where: str = "") -> InputError:
     first = exc.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return InputError(f"{where}: {first['msg']}", hint="see `sweep submit --help` and docs/spec.md")
+    field = ".".join(str(part) for part in first["loc"])
+    return InputError(f"{where}{field}: {first['msg']}", hint="see `sweep submit --help` and docs/spec.md")

@@ -46,6 +46,7 @@ class Note:
 
     where: str
     what: str
+    by_design: bool = False
 
 
 @pytest.fixture
