@@ -29,8 +29,11 @@ def simulate(
             metavar="FAULT",
         ),
     ] = None,
-    answers: Annotated[str, typer.Option(help="rules: the kinds' writers; fast: cheap, of one size")] = "rules",
+    answers: Annotated[
+        str, typer.Option(help="rules: the kinds' writers; fast: cheap, of one size; varied: of many")
+    ] = "rules",
     tokens: Annotated[str, typer.Option(help="exact: tiktoken; approx: characters / 4")] = "exact",
+    headers: Annotated[str, typer.Option(help="limits: in every response; none: only a 429 tells")] = "limits",
     model: Annotated[list[str] | None, typer.Option(help="serve only this one (repeatable)")] = None,
     seed: Annotated[int, typer.Option(help="of latencies and faults")] = 0,
     key: Annotated[str, typer.Option(help="the API key to ask for; without it any will do")] = "",
@@ -50,6 +53,7 @@ def simulate(
         fail=fail or (),
         answers=answers,
         tokens=tokens,
+        headers=headers,
         models=model or (),
         seed=seed,
         key=key,

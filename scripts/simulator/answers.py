@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import random
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -10,33 +11,38 @@ import orjson
 from core.model import Message
 from scripts.simulator.chat import ChatAsk
 from scripts.simulator.instances import instance
+from scripts.simulator.options import AnswerMode
 
 Writer: TypeAlias = Callable[[Sequence[Message]], str | None]
 
 _REMEMBERED = 20_000
 _FAST = "This answer always has the same length, so that a bench measures the client and not the simulator. " * 4
 _FAST_SEED = bytes(32)
+_MEDIAN = 150  # tokens of a varied answer
+_SIGMA = 0.6
+_LONGEST = 1_000
 
 
 class Answers:
-    """Answers of a run. ``writer`` None: nobody writes, all answers are cheap and of one size."""
+    """Answers of a run. ``writer`` is asked in the mode ``rules`` only."""
 
-    def __init__(self, writer: Writer | None) -> None:
+    def __init__(self, mode: AnswerMode, writer: Writer) -> None:
+        self._mode = mode
         self._writer = writer
         self._written: dict[bytes, str | None] = {}
 
     def text(self, ask: ChatAsk, sample: int) -> str:
         """``sample``: how often the same request was asked before."""
-        if self._writer is None:
-            return _fast(ask)
-        written = self._write(ask, self._writer)
+        if self._mode is not AnswerMode.RULES:
+            return _fast(ask, _varied(ask) if self._mode is AnswerMode.VARIED else _FAST)
+        written = self._write(ask)
         return _plain(ask, sample) if written is None else written
 
-    def _write(self, ask: ChatAsk, writer: Writer) -> str | None:
+    def _write(self, ask: ChatAsk) -> str | None:
         known = self._written
         if ask.fingerprint in known:
             return known[ask.fingerprint]
-        text = writer(ask.messages)
+        text = self._writer(ask.messages)
         if len(known) >= _REMEMBERED:
             del known[next(iter(known))]
         known[ask.fingerprint] = text
@@ -54,10 +60,17 @@ def _plain(ask: ChatAsk, sample: int) -> str:
     return orjson.dumps({"answer": text}).decode() if ask.json_object else text
 
 
-def _fast(ask: ChatAsk) -> str:
+def _fast(ask: ChatAsk, text: str) -> str:
     if ask.schema is not None:
         return _fast_instance(orjson.dumps(ask.schema.json))
-    return orjson.dumps({"answer": _FAST}).decode() if ask.json_object else _FAST
+    return orjson.dumps({"answer": text}).decode() if ask.json_object else text
+
+
+def _varied(ask: ChatAsk) -> str:
+    """The same request always has the same length; over requests it is lognormal."""
+    drawn = random.Random(ask.fingerprint).lognormvariate(0.0, _SIGMA)
+    tokens = max(1, min(_LONGEST, round(_MEDIAN * drawn)))
+    return (_FAST * (tokens // 100 + 1))[: 4 * tokens]
 
 
 @functools.lru_cache(maxsize=64)

@@ -12,10 +12,11 @@ from scripts.simulator.latency import Fixed, Latency, parse_latency
 
 
 class AnswerMode(StrEnum):
-    """``rules``: the kinds' writers; ``fast``: cheap answers of one size, for benches."""
+    """``rules``: the kinds' writers; ``fast``: cheap answers of one size, ``varied``: of many sizes, for benches."""
 
     RULES = "rules"
     FAST = "fast"
+    VARIED = "varied"
 
 
 class TokenMode(StrEnum):
@@ -23,6 +24,13 @@ class TokenMode(StrEnum):
 
     EXACT = "exact"
     APPROX = "approx"
+
+
+class HeaderMode(StrEnum):
+    """``limits``: every response tells limit, remainder and reset; ``none``: only a 429 tells when to come again."""
+
+    LIMITS = "limits"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +43,7 @@ class Options:
     faults: tuple[Fault, ...] = ()
     answers: AnswerMode = AnswerMode.RULES
     tokens: TokenMode = TokenMode.EXACT
+    headers: HeaderMode = HeaderMode.LIMITS
     models: tuple[str, ...] = ()  # empty: every name is served
     seed: int = 0
     key: str = ""  # empty: any key, or none
@@ -49,6 +58,7 @@ def read_options(
     fail: Sequence[str] = (),
     answers: str = "rules",
     tokens: str = "exact",
+    headers: str = "limits",
     models: Sequence[str] = (),
     seed: int = 0,
     key: str = "",
@@ -61,6 +71,7 @@ def read_options(
         faults=tuple(parse_fault(spec) for spec in fail),
         answers=_one_of(AnswerMode, "answers", answers),
         tokens=_one_of(TokenMode, "tokens", tokens),
+        headers=_one_of(HeaderMode, "headers", headers),
         models=tuple(models),
         seed=seed,
         key=key,
@@ -82,7 +93,7 @@ def read_burst(seconds: Any) -> float:
     return float(seconds)
 
 
-M = TypeVar("M", AnswerMode, TokenMode)
+M = TypeVar("M", AnswerMode, TokenMode, HeaderMode)
 
 
 def _one_of(modes: type[M], name: str, value: str) -> M:

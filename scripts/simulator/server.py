@@ -23,7 +23,7 @@ from scripts.simulator.jobs import Job
 from scripts.simulator.limits import Quota
 from scripts.simulator.messages import read_message_request, render_message
 from scripts.simulator.models import Models
-from scripts.simulator.options import AnswerMode, Options, TokenMode
+from scripts.simulator.options import HeaderMode, Options, TokenMode
 from scripts.simulator.refusals import (
     Refused,
     bad_request,
@@ -68,7 +68,7 @@ class Simulator:
         self._clock = clock
         self._rng = random.Random(options.seed)
         self._counting: Counting = Exact() if options.tokens is TokenMode.EXACT else Approximate()
-        self._answers = Answers(writer if options.answers is AnswerMode.RULES else None)
+        self._answers = Answers(options.answers, writer)
         self._models = Models(options.models)
         self._embedder = Embedder()
         self._quota = Quota(options.limits, options.burst_s, now)
@@ -216,7 +216,7 @@ class Simulator:
         headers = exchange.headers
         headers[dialect.id_header] = f"req_{exchange.id}"
         headers["openai-processing-ms"] = str(int((self._clock.monotonic() - exchange.started) * 1000))
-        if self._quota.limited:
+        if self._quota.limited and self._options.headers is HeaderMode.LIMITS:
             headers.update(dialect.limits(self._quota.levels(), self._clock.time()))
         return headers
 

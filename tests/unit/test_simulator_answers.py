@@ -11,6 +11,7 @@ from core.model import Message, ResponseSchema
 from scripts.simulator.answers import Answers
 from scripts.simulator.chat import ChatAsk
 from scripts.simulator.instances import instance
+from scripts.simulator.options import AnswerMode
 from scripts.simulator.spoiling import spoil
 from tasks.answers import schema_of
 from tasks.dictionary.answer import DictionaryAnswer
@@ -77,14 +78,14 @@ def test_a_known_prompt_is_answered_by_its_writer_once() -> None:
         written.append(messages[-1].content)
         return "By rule."
 
-    answers = Answers(writer)
+    answers = Answers(AnswerMode.RULES, writer)
 
     assert [answers.text(ask(), sample) for sample in range(3)] == ["By rule."] * 3
     assert written == ["What is it?"]
 
 
 def test_an_unknown_prompt_with_a_schema_gets_an_instance_that_depends_on_the_prompt() -> None:
-    answers, schema = Answers(silent), ResponseSchema(name="mixed", json=MIXED)
+    answers, schema = Answers(AnswerMode.RULES, silent), ResponseSchema(name="mixed", json=MIXED)
 
     first = answers.text(ask("first", schema=schema), 0)
     second = answers.text(ask("second", schema=schema), 0)
@@ -94,21 +95,30 @@ def test_an_unknown_prompt_with_a_schema_gets_an_instance_that_depends_on_the_pr
 
 
 def test_an_unknown_prompt_is_answered_the_same_unless_it_may_vary() -> None:
-    answers = Answers(silent)
+    answers = Answers(AnswerMode.RULES, silent)
 
     steady = {answers.text(ask(), sample) for sample in range(4)}
     varying = [answers.text(ask(varies=True), sample) for sample in range(4)]
 
     assert steady == {varying[0]}
     assert len(set(varying)) == 4
-    assert [Answers(silent).text(ask(varies=True), sample) for sample in range(4)] == varying
+    assert [Answers(AnswerMode.RULES, silent).text(ask(varies=True), sample) for sample in range(4)] == varying
 
 
 def test_fast_answers_have_one_size_and_still_satisfy_a_schema() -> None:
-    answers, schema = Answers(None), ResponseSchema(name="mixed", json=MIXED)
+    answers, schema = Answers(AnswerMode.FAST, silent), ResponseSchema(name="mixed", json=MIXED)
 
     assert answers.text(ask("one"), 0) == answers.text(ask("two"), 0)
     jsonschema.validate(orjson.loads(answers.text(ask(schema=schema), 0)), MIXED)
+
+
+def test_varied_answers_have_many_sizes_and_each_request_its_own() -> None:
+    answers = Answers(AnswerMode.VARIED, silent)
+
+    sizes = [len(answers.text(ask(f"question {i}"), 0)) for i in range(50)]
+
+    assert len(set(sizes)) > 30
+    assert sizes == [len(answers.text(ask(f"question {i}"), 1)) for i in range(50)]
 
 
 DOCSTRING = {
