@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from core.errors import InputError
 from core.model import JobDraft
+from core.nesting import DEEPEST, is_deep
 from tasks.kind import Found, Problem
 
 _TOLD = 3
@@ -26,8 +27,11 @@ def checked(found: Iterator[Found], *, nothing: str, hint: str = "") -> Iterator
 
 def _once(draft: JobDraft, keys: set[bytes]) -> Found:
     # Digests, not keys: a million of them take 80 MB whatever the keys' length.
-    digest = hashlib.blake2b(draft.key.encode(), digest_size=12).digest()
+    # Encoded as the ledger stores it: a file's name may hold bytes that are no text.
+    digest = hashlib.blake2b(draft.key.encode("utf-8", "replace"), digest_size=12).digest()
     if digest in keys:
         return Problem(where=draft.key, what="this key was there before; only the first one becomes a job")
+    if is_deep(draft.input):
+        return Problem(where=draft.key, what=f"nested more than {DEEPEST} levels deep")
     keys.add(digest)
     return draft

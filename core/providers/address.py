@@ -60,8 +60,9 @@ class Reach(StrEnum):
 def check_base_url(url: str, *, allow_private: bool) -> str:
     """The URL without its trailing slash. Raises InputError when calls may not go there."""
     # Read by the transport's own parser: a second opinion of what the host is would be a way around this check.
+    url = url.strip()
     try:
-        parts = URL(url)
+        parts = URL(url if url.isprintable() else "")
         host = (parts.raw_host or "").lower()
     except ValueError:
         parts, host = URL(), ""
@@ -83,7 +84,7 @@ def check_base_url(url: str, *, allow_private: bool) -> str:
         )
     if reach is Reach.PUBLIC and parts.scheme != "https":
         raise InputError(f"base URL host {host} is public and the URL is not https", hint="use https://")
-    return url.strip().rstrip("/")
+    return url.rstrip("/")
 
 
 def reach_of_host(host: str) -> Reach:

@@ -62,7 +62,10 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, int | float):
         return str(value)
-    return orjson.dumps(value).decode()  # FastAPI's list of validation errors
+    try:
+        return orjson.dumps(value).decode()  # FastAPI's list of validation errors
+    except TypeError:  # nested deeper than anybody would write
+        return ""
 
 
 def _plain(body: str) -> str:

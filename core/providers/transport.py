@@ -16,12 +16,14 @@ from yarl import URL
 
 from core.errors import MalformedAnswer, ProviderRefused, ProviderTimeout, ProviderUnreachable
 from core.model import LimitHint, Usage
+from core.nesting import DEEPEST, is_deep
 from core.ports import Clock
 from core.providers.address import GuardedResolver
 from core.providers.limits import limit_hints
 from core.providers.refusal import REQUEST_ID_HEADERS, excerpt, refusal
 
 _ERROR_CAP = 64 * 1024
+_REAL_KEY = 12  # characters; what is shorter is a placeholder for a server that wants none
 _DNS_CACHE_S = 60
 # Below the 5 s after which uvicorn (vLLM and many own servers) drops idle connections: a POST that meets a connection
 # as it closes is lost, and must not be repeated silently.
@@ -39,6 +41,11 @@ class Route:
     max_connections: int
     trust_env: bool
     allow_private: bool
+
+    @property
+    def secret_forms(self) -> frozenset[str]:
+        """The key as it may come back: some JSON writers escape slashes."""
+        return frozenset({self.secret, self.secret.replace("/", "\\/")} - {""})
 
     def __repr__(self) -> str:
         return f"Route(request_timeout={self.request_timeout}, max_connections={self.max_connections})"
@@ -108,7 +115,8 @@ class Transport:
             raise MalformedAnswer(f"not HTTP: {self._clean(no_http)}", latency_ms=latency_ms)
         if not good:
             body = self._clean(raw.decode("utf-8", errors="replace"))
-            raise refusal(response.status, response.headers, body, now=self._clock.time(), latency_ms=latency_ms)
+            headers = {name.lower(): self._clean(value) for name, value in response.headers.items()}
+            raise refusal(response.status, headers, body, now=self._clock.time(), latency_ms=latency_ms)
         return self._received(raw, response, cap, latency_ms)
 
     async def close(self) -> None:
@@ -152,13 +160,16 @@ class Transport:
     def _received(self, raw: bytes, response: aiohttp.ClientResponse, cap: int, latency_ms: float) -> Received:
         headers = response.headers
         limits = limit_hints(headers, self._clock.time())
+        if len(self._route.secret) >= _REAL_KEY:  # an answer that echoes the key would take it into a row
+            for form in self._route.secret_forms:
+                raw = raw.replace(form.encode(), b"[key]")
         body = _json_object(raw) if len(raw) <= cap else f"the answer is larger than {cap} bytes"
         if isinstance(body, str):
             raise MalformedAnswer(body, body=excerpt(raw, self._clean), latency_ms=latency_ms, limits=limits)
         return Received(
             body=body,
             latency_ms=latency_ms,
-            request_id=next((headers[name] for name in REQUEST_ID_HEADERS if name in headers), ""),
+            request_id=self._clean(next((headers[name] for name in REQUEST_ID_HEADERS if name in headers), "")),
             limits=limits,
             clean=self._clean,
         )
@@ -172,7 +183,9 @@ class Transport:
         return f"no whole answer within {self._route.request_timeout:g} s"
 
     def _clean(self, text: str) -> str:
-        return text.replace(self._route.secret, "[key]") if self._route.secret else text
+        for form in self._route.secret_forms:
+            text = text.replace(form, "[key]")
+        return text
 
 
 def _encode(payload: Mapping[str, Any]) -> bytes:
@@ -190,6 +203,8 @@ def _json_object(raw: bytes) -> dict[str, Any] | str:
         return "the answer is HTML" if raw.lstrip()[:1] == b"<" else "the answer is not JSON"
     if not isinstance(body, dict):
         return "the answer is not a JSON object"
+    if raw.count(b"[") + raw.count(b"{") > DEEPEST and is_deep(body):
+        return f"the answer is nested more than {DEEPEST} levels deep"
     return "the answer has status 200 and holds an error" if body.get("error") else body
 
 

@@ -13,6 +13,7 @@ from referencing.exceptions import Unresolvable
 
 from core.errors import InputError
 from core.model import Accepted, JsonObject, Rejected, ResponseSchema, Verdict
+from core.nesting import DEEPEST, is_deep
 
 _TOLD = 5
 
@@ -38,6 +39,8 @@ def judge(text: str, schema: JsonObject) -> Verdict:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as exc:
         return Rejected(reason=f"the answer is not JSON: {exc}")
+    if is_deep(value):
+        return Rejected(reason=f"the answer is nested more than {DEEPEST} levels deep")
     try:
         errors = [
             f"{error.json_path}: {error.message}"[:500] for error in _validator(_frozen(schema)).iter_errors(value)

@@ -2,7 +2,9 @@
 
 import asyncio
 import gzip
+import resource
 import time
+import zlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -370,3 +372,41 @@ async def test_embeddings_out_of_order_are_put_in_the_order_of_the_texts(
     reply = await provider_of().embed("text-embedding-3-small", ["a", "b"])
     np.testing.assert_array_equal(reply.vectors, np.array([[1, 2], [3, 4]], dtype=np.float32))
     assert "data" not in reply.response
+
+
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_a_small_reply_that_unpacks_to_a_gigabyte_is_cut_off_at_the_cap(
+    server: RawServer, provider_of: Callable[..., Provider], status: int, encoding: str
+) -> None:
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31 if encoding == "gzip" else 15)
+    block = b"a" * 2**20
+    bomb = b"".join([packer.compress(b'{"x":"'), *(packer.compress(block) for _ in range(1024)), packer.flush()])
+    server.answer(http(bomb, status=status, headers={"Content-Encoding": encoding}))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    error = await failure(provider_of())
+    assert len(bomb) < 2**21
+    assert isinstance(error, MalformedAnswer if status == 200 else ProviderRefused)
+    assert len(error.body) <= 2000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024  # kB
+
+
+@pytest.mark.parametrize("levels", [101, 254, 1000, 1022, 100_000])
+@pytest.mark.parametrize("bracket", [b"[]", b'{"a":}'])
+@pytest.mark.parametrize("status", [200, 400])
+async def test_an_answer_that_is_nested_too_deep_is_malformed(
+    server: RawServer, provider_of: Callable[..., Provider], levels: int, bracket: bytes, status: int
+) -> None:
+    deep = bracket[:-1] * levels + b"1" + bracket[-1:] * levels
+    decoy = orjson.dumps("]}" * levels)  # brackets in strings are none
+    server.answer(http(b'{"y":' + decoy + b',"error":{"message":' + deep + b"}}", status=status))
+    error = await failure(provider_of())
+    assert isinstance(error, MalformedAnswer if status == 200 else ProviderRefused)
+
+
+async def test_brackets_inside_of_strings_do_not_count_as_levels(
+    server: RawServer, provider_of: Callable[..., Provider]
+) -> None:
+    text = "[" * 500
+    server.answer(http(chat_body(choices=message(content=text))))
+    assert (await provider_of().chat(a_request())).text == text

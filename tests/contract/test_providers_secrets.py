@@ -80,3 +80,39 @@ def test_settings_do_not_show_the_key() -> None:
     settings = ProviderSettings.model_validate({"api_key": KEY})
     assert KEY not in repr(settings)
     assert KEY not in settings.model_dump_json()
+
+
+@pytest.mark.parametrize("key", [KEY, "c2VjcmV0/a+b/0123456789=="])
+async def test_an_answer_that_echoes_the_key_is_kept_without_it(key: str) -> None:
+    async with raw_server() as server:
+        body = {"choices": [{"message": {"content": f"your key is {key}"}, "finish_reason": "stop"}], "echo": key}
+        server.answer(http(body, headers={"x-request-id": key}))
+        provider = create("openai", ProviderSettings.model_validate({"base_url": server.url, "api_key": key}))
+        reply = await provider.chat(REQUEST)
+        await provider.close()
+    assert reply.text == "your key is [key]"
+    assert key not in repr(reply)
+
+
+async def test_a_placeholder_for_a_key_is_a_word_like_others_in_an_answer() -> None:
+    async with raw_server() as server:
+        server.answer(http({"choices": [{"message": {"content": "lm-studio"}, "finish_reason": "stop"}]}))
+        provider = create("openai", ProviderSettings.model_validate({"base_url": server.url, "api_key": "lm-studio"}))
+        reply = await provider.chat(REQUEST)
+        await provider.close()
+    assert reply.text == "lm-studio"
+
+
+async def test_a_key_whose_slashes_the_provider_escapes_and_one_in_a_header_are_cut_out_of_the_error() -> None:
+    key = "c2VjcmV0/a+b/0123456789=="
+    escaped = key.replace("/", "\\/")
+    async with raw_server() as server:
+        body = f'{{"error": {{"message": "bad {escaped}", "code": "{escaped}"}}}}'.encode()
+        server.answer(http(body, status=401, headers={"x-request-id": key, "retry-after": key}))
+        provider = create("openai", ProviderSettings.model_validate({"base_url": server.url, "api_key": key}))
+        with pytest.raises(ProviderError) as caught:
+            await provider.chat(REQUEST)
+        await provider.close()
+    shown = everything(caught.value)
+    assert key not in shown
+    assert escaped not in shown
