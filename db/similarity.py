@@ -21,7 +21,7 @@ from db.vector_index import VectorType, spaces_of, vector_type
 MOST_HITS = 1_000
 
 _EXCERPT = 240  # characters
-_EXACT_BELOW = 10_000
+EXACT_BELOW = 10_000
 """So few vectors, in the space or left by the filter, are all measured: as fast as an index, and nothing is missed."""
 
 _LOOKED_AT = 1_000
@@ -121,7 +121,7 @@ def search(
             "dimension": query.size,
             "k": k,
             "sweeps": sweeps,
-            "enough": _EXACT_BELOW,
+            "enough": EXACT_BELOW,
         }
         near = _nearest(cursor, given, exact=exact)
         return _hits(cursor, near, sweeps)
@@ -180,7 +180,7 @@ def _nearest(cursor: Cursor, given: Mapping[str, Any], *, exact: bool) -> list[t
 def _are_few(cursor: Cursor, statement: str, given: Mapping[str, object]) -> bool:
     cursor.execute(statement, given)
     ((found,),) = cursor.fetchall()
-    return int(found) < _EXACT_BELOW
+    return int(found) < EXACT_BELOW
 
 
 def _statement(dimension: int, *, exact: bool, filtered: bool) -> str:

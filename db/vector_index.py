@@ -69,6 +69,14 @@ def index_name(model: str, dimension: int) -> str:
     return f"vectors_hnsw_{hashlib.sha256(model.encode()).hexdigest()[:12]}_{dimension}"
 
 
+def finished_loads(engine: sqlalchemy.Engine) -> int:
+    """How many embedding sweeps are done: when it changes, spaces have grown. Raises LedgerUnavailable."""
+    with transaction(engine) as cursor:
+        cursor.execute("SELECT count(*) FROM sweeps WHERE kind = 'embedding' AND state = 'done'")
+        ((count,),) = cursor.fetchall()
+        return int(count)
+
+
 def spaces(engine: sqlalchemy.Engine) -> list[Space]:
     """All spaces, the largest first. Raises LedgerUnavailable."""
     with transaction(engine) as cursor:

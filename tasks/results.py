@@ -3,7 +3,7 @@
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +19,9 @@ from tasks.registry import kind
 JSONL = "jsonl"
 STDOUT = Path("-")
 
+_FOLDERS = {"markdown"}
+_SUFFIXES = {"dbt": "yml"}
+
 
 def export(database_url: str, name: str, fmt: str, out: Path) -> str:
     """Writes a sweep's results in input order and says what lies where. Raises InputError."""
@@ -31,11 +34,30 @@ def export(database_url: str, name: str, fmt: str, out: Path) -> str:
         if fmt not in of_kind.formats:
             known = ", ".join([JSONL, *of_kind.formats])
             raise InputError(f"{of_kind.name} has no format {fmt!r}", hint=f"formats: {known}")
+        rows = results.rows(engine, name, vectors=of_kind.wants_vectors)
         if out == STDOUT:
-            raise InputError(f"the format {fmt} needs a place to be written to", hint="give -o PATH")
-        return of_kind.export(results.rows(engine, name, vectors=of_kind.wants_vectors), fmt, out)
+            return _to_stdout(lambda place: of_kind.export(rows, fmt, place), fmt)
+        return of_kind.export(rows, fmt, out)
     finally:
         engine.dispose()
+
+
+def default_place(name: str, fmt: str) -> Path:
+    """Where an export goes when nobody says: lines to standard output, files beside us, named after the sweep."""
+    return STDOUT if fmt == JSONL else Path(name if fmt in _FOLDERS else f"{name}.{_SUFFIXES.get(fmt, fmt)}")
+
+
+def _to_stdout(write: Callable[[Path], str], fmt: str) -> str:
+    """For `sweep export NAME -f patch -o - | git apply`."""
+    with tempfile.TemporaryDirectory(prefix="sweep-export-") as folder:
+        place = Path(folder, f"export.{fmt}")
+        write(place)
+        files = [path for path in Path(folder).rglob("*") if path.is_file()]
+        if files != [place]:
+            raise InputError(f"the format {fmt} is several files", hint="give -o PATH")
+        sys.stdout.buffer.write(place.read_bytes())
+        sys.stdout.buffer.flush()
+    return f"{fmt} in standard output"
 
 
 def read(database_url: str, name: str) -> Iterator[ResultRow]:

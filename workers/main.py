@@ -4,6 +4,7 @@
 """
 
 import argparse
+import gc
 import logging
 import os
 import signal
@@ -19,12 +20,15 @@ from db.schema import check
 from tasks.app import app, queue_name
 from tasks.chunk import ChunkTask
 from tasks.feeder import Feeder
+from workers.indexer import Indexer
 from workers.logs import configure
 from workers.metrics import serve
 from workers.reaper import Reaper
 from workers.runtime import Runtime
 
 log = logging.getLogger(__name__)
+
+_GARBAGE_EVERY = 50_000  # new containers; a call in flight holds some hundred, and nearly all go without the collector
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,7 +50,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     feed = Feed(loaded.database_url)
     reaper = Reaper(runtime, feed, older_than_s=2 * loaded.chunk_lease_s)
-    feeder = Feeder(app, feed, chore=reaper.turn)
+    indexer = Indexer(loaded.database_url)
+
+    def chores() -> None:
+        reaper.turn()
+        indexer.turn()
+
+    feeder = Feeder(app, feed, chore=chores)
     ChunkTask.runner = staticmethod(runtime.run)
     _on_signals(runtime, feeder)
     slots = args.slots or loaded.worker_slots
@@ -76,6 +86,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def _on_signals(runtime: Runtime, feeder: Feeder) -> None:
     def ready(**_: object) -> None:
         feeder.start()
+        _spare_garbage_collector()
         log.info("worker ready", extra={"owner": runtime.owner})
 
     def shutting_down(**_: object) -> None:
@@ -88,6 +99,13 @@ def _on_signals(runtime: Runtime, feeder: Feeder) -> None:
     worker_ready.connect(ready, weak=False)
     worker_shutting_down.connect(shutting_down, weak=False)
     worker_shutdown.connect(shutdown, weak=False)
+
+
+def _spare_garbage_collector() -> None:
+    # At Python's own threshold it walks the calls in flight several times a call: a fifth of the worker's CPU.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE_EVERY, 20, 20)
 
 
 def _die(_: BaseException) -> None:

@@ -5,7 +5,8 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from core.cache.redis import RedisCache
-from core.calling import Caller, Channel
+from core.calling import Caller, Channel, Slots
 from core.clock import SystemClock
 from core.errors import InputError
 from core.gate.redis import RedisGate
@@ -145,7 +146,7 @@ class Runtime:
             self._channels[name] = Channel(
                 provider=create(name, settings, answer=registry.answer),
                 policy=RetryPolicy.of(settings),
-                slots=asyncio.Semaphore(settings.max_concurrent_requests),
+                slots=Slots(settings.max_concurrent_requests),
                 cache_ttl_s=settings.cache_ttl,
                 scope="" if name == RULES else cache_scope(name, settings),
                 shares=settings.cache_enabled,
@@ -168,6 +169,16 @@ class Runtime:
         await self._gate_client.aclose()
         await self._cache_client.aclose()
         await self._ledger.close()
+
+
+@asynccontextmanager
+async def cache_of(settings: Settings) -> AsyncIterator[RedisCache]:
+    """The cache alone, for those who look at it or clear it."""
+    client = _client(settings.cache())
+    try:
+        yield RedisCache(client, SystemClock())
+    finally:
+        await client.aclose()
 
 
 def _client(url: str) -> aioredis.Redis:

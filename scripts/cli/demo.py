@@ -7,7 +7,9 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command()(demo)
+    app.command(epilog="Example: make demo SRC=src DB=sqlite:///shop.db DOCS=docs   or: sweep demo --provider openai")(
+        demo
+    )
 
 
 def demo(

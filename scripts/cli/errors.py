@@ -1,13 +1,18 @@
 """What a command says when it fails."""
 
+import errno
 import sys
 import tempfile
 import traceback
 from pathlib import Path
 
+from typer._click.exceptions import ClickException, NoArgsIsHelpError, UsageError
+
 from core.errors import InputError, Unavailable
 
 BAD_INPUT = 2
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def report(exc: BaseException) -> int:
@@ -15,17 +20,28 @@ def report(exc: BaseException) -> int:
     match exc:
         case InputError(message=message, hint=hint):
             _say(message, hint)
+        case NoArgsIsHelpError():
+            exc.show()
+        case ClickException():
+            context = exc.ctx if isinstance(exc, UsageError) else None
+            _say(exc.format_message(), f"see `{context.command_path if context else 'sweep'} --help`")
         case Unavailable():
             _say(str(exc), "see `sweep doctor`")
-        case PermissionError() | FileNotFoundError() | IsADirectoryError() | NotADirectoryError():
-            _say(f"{exc.filename or 'a file'}: {exc.strerror}", "")
         case OSError():
-            _say(f"{exc.strerror or exc}", "is the disk full? see `sweep doctor`")
+            where = f"{exc.filename}: " if exc.filename else ""
+            _say(f"{where}{exc.strerror or exc}", "make room, or write elsewhere" if exc.errno in _FULL else "")
         case _:
-            with tempfile.NamedTemporaryFile("w", prefix="sweep-", suffix=".log", delete=False) as log:
-                traceback.print_exception(exc, file=log)
-            _say(f"this is a defect of llmsweep: {type(exc).__name__}: {exc}", f"please report {Path(log.name)}")
+            _say(f"this is a defect of llmsweep: {type(exc).__name__}: {exc}", f"please report {_log(exc)}")
     return BAD_INPUT
+
+
+def _log(exc: BaseException) -> str:
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="sweep-", suffix=".log", delete=False) as log:
+            traceback.print_exception(exc, file=log)
+    except OSError:
+        return "it (there is no room for a log)"
+    return str(Path(log.name))
 
 
 def _say(message: str, hint: str) -> None:

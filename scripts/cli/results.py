@@ -1,4 +1,4 @@
-"""What came out: export, apply, search, report, study."""
+"""What came out: export, apply, search, report, prune."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,22 +11,32 @@ Json = Annotated[bool, typer.Option("--json", help="for machines")]
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    for command in (export, apply, search, report):
-        app.command()(command)
+    for command, example in (
+        (export, "sweep export docs -f patch -o docs.patch"),
+        (apply, "sweep apply docs --diff | less"),
+        (search, 'sweep search "how do I retry a failed task?" -k 5'),
+        (report, "sweep report docs --json"),
+        (prune, "sweep prune old-docs --dry-run"),
+    ):
+        app.command(epilog=f"Example: {example}")(command)
 
 
 def export(
     name: Name,
     *,
     fmt: Annotated[str, typer.Option("--format", "-f", help="jsonl, or one of the kind's own formats")] = "jsonl",
-    out: Annotated[Path, typer.Option("--output", "-o", help="a file or directory; - for standard output")] = Path("-"),
+    out: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="a file or directory; - for standard output, as jsonl goes by default"),
+    ] = None,
 ) -> None:
-    """Writes a sweep's results, in input order."""
+    """Writes a sweep's results, in input order; by default to standard output or a file named after the sweep."""
     from scripts.cli import render
     from scripts.cli.context import connected
+    from tasks.results import default_place
     from tasks.results import export as write
 
-    render.talk(write(connected().database_url, name, fmt, out))
+    render.talk(write(connected().database_url, name, fmt, out or default_place(name, fmt)))
 
 
 def apply(
@@ -78,3 +88,22 @@ def report(name: Name, *, json: Json = False) -> None:
         render.data(asdict(found))
     else:
         render.stdout().print(render.report(found))
+
+
+def prune(
+    name: Annotated[str | None, typer.Argument(help="an embedding sweep; default: all vectors no job needs")] = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="count them, delete nothing")] = False,
+) -> None:
+    """Deletes vectors: of a sweep that is over, or those that no job needs. What other sweeps share stays."""
+    from db.engine import connect
+    from db.vector_audit import prune as delete
+    from scripts.cli import render
+    from scripts.cli.context import connected
+
+    engine = connect(connected().database_url, role="producer", pool=1)
+    try:
+        count = delete(engine, sweep=name, dry_run=dry_run)
+    finally:
+        engine.dispose()
+    render.talk(f"{count:,} vectors {'would be deleted' if dry_run else 'deleted'}")

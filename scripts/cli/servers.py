@@ -16,8 +16,12 @@ Port = Annotated[int | None, typer.Option(min=1, max=65535, help="default: a fre
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    for command in (up, down, doctor):
-        app.command()(command)
+    for command, example in (
+        (up, "sweep up -p openai --processes 2"),
+        (down, "sweep down"),
+        (doctor, "sweep doctor --migrate"),
+    ):
+        app.command(epilog=f"Example: {example}")(command)
 
 
 def up(

@@ -8,7 +8,7 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command()(simulate)
+    app.command(epilog="Example: sweep simulate --port 8080 --rpm 600 --fail 500:0.05")(simulate)
 
 
 def simulate(

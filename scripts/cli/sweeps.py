@@ -11,8 +11,16 @@ Json = Annotated[bool, typer.Option("--json", help="for machines")]
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    for command in (ls, status, watch, pause, resume, cancel, retry):
-        app.command()(command)
+    for command, example in (
+        (ls, "sweep ls --json"),
+        (status, "sweep status docs --json"),
+        (watch, "sweep watch docs"),
+        (pause, "sweep pause docs"),
+        (resume, "sweep resume docs --budget 10"),
+        (cancel, "sweep cancel docs"),
+        (retry, "sweep retry docs --fallbacks"),
+    ):
+        app.command(epilog=f"Example: {example}")(command)
 
 
 def ls(*, json: Json = False) -> None:
@@ -65,12 +73,22 @@ def pause(name: Name) -> None:
 
 
 def resume(
-    name: Name, *, budget: Annotated[float | None, typer.Option(help="a new cap in USD, spent money included")] = None
+    name: Name,
+    *,
+    budget: Annotated[float | None, typer.Option(min=0, help="a new cap in USD, spent money included")] = None,
 ) -> None:
     """Goes on, after a pause or with a higher budget."""
-    from db import control
+    from core.sweep import Target
+    from db import control, results
+    from tasks.producer import require_prices
 
-    _steer(lambda engine: f"{name} is {control.resume(engine, name, budget_usd=budget).value}")
+    def go_on(engine: Any) -> str:
+        if budget is not None:
+            variants = results.plan_of(engine, name).variants
+            require_prices(Target(provider=variant.provider, model=variant.model) for variant in variants)
+        return f"{name} is {control.resume(engine, name, budget_usd=budget).value}"
+
+    _steer(go_on)
 
 
 def cancel(name: Name) -> None:

@@ -7,7 +7,7 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command()(worker)
+    app.command(epilog="Example: sweep worker --provider openai --processes 4")(worker)
 
 
 def worker(

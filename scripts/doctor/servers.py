@@ -14,6 +14,7 @@ from db.engine import OLDEST_SERVER
 from db.probe import ProbeFailed, ask_server
 from scripts import embedded
 from scripts.doctor.check import Check, State, failed, passed
+from scripts.doctor.data import cache_use, check_vectors
 from scripts.external import OLDEST, ValkeyFacts, ask_valkey
 
 
@@ -75,12 +76,15 @@ def _database(reach: _Reach, whose: str, *, migrate: bool) -> Iterator[Check]:
     elif not server.writable:
         fix = "this is a read-only standby: name its primary in DATABASE_URL"
     yield Check(name="database", state=State.FAILED if fix else State.OK, detail=detail, fix=fix)
-    if not fix:
-        yield (
-            passed("migrations", "the first command makes the tables")
-            if reach.trial
-            else _migrations(url, migrate=migrate)
-        )
+    if fix:
+        return
+    if reach.trial:
+        yield passed("migrations", "the first command makes the tables")
+        return
+    found = _migrations(url, migrate=migrate)
+    yield found
+    if found.state is State.OK:
+        yield from check_vectors(url)
 
 
 def _migrations(url: str, *, migrate: bool) -> Check:
@@ -127,7 +131,8 @@ def _cache(url: str, whose: str) -> Check:
     if facts.policy == "noeviction":
         state = max(state, State.WARNING, key=_GRAVITY.index)
         problems.append("set CACHE_URL to a server of its own with maxmemory and maxmemory-policy allkeys-lfu")
-    return Check(name="cache", state=state, detail=f"{_describe(facts)} ({whose})", fix="; ".join(problems))
+    use = "" if problems else f", {cache_use(url)}"
+    return Check(name="cache", state=state, detail=f"{_describe(facts)}{use} ({whose})", fix="; ".join(problems))
 
 
 _GRAVITY = [State.OK, State.WARNING, State.FAILED]
