@@ -51,13 +51,21 @@ _ID_BLOCK = 256
 _FIRST_GUESS = 256  # completion tokens; the gate learns per template and model how wrong it is
 
 
+class Slots(asyncio.Semaphore):
+    """A process's concurrent calls to one provider."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.count = count
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
     """A provider as this process uses it."""
 
     provider: Provider
     policy: RetryPolicy
-    slots: asyncio.Semaphore  # this process's concurrent calls
+    slots: Slots
     cache_ttl_s: float
     scope: str  # "" for the provider itself, else whose server answers in its place: its answers are its own
     shares: bool = True  # whether a sweep takes answers that others have paid for (CACHE_ENABLED)
@@ -147,7 +155,7 @@ class Caller:
     async def _answer(self, ask: Ask, hold: Hold, line: Line) -> Admission | None:
         """Asks until the gate has answered for this call alone. None: the hold was stopped."""
         while hold.stop is None:
-            await self._recorder.ready()
+            await self._recorder.ready(self._channels(ask.provider).slots.count)
             try:
                 admission = await self._gate.admit(ask)
             except GateUnavailable as exc:

@@ -28,20 +28,27 @@ class Recorder:
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
         self._clock = clock
+        self._waiting = 0
+        self._healthy = True
         self._queue: list[_Entry] = []
         self._work = asyncio.Event()
-        self._healthy = asyncio.Event()
-        self._healthy.set()
+        self._eased = asyncio.Event()
 
-    async def ready(self) -> None:
-        """Returns while commits succeed; asked before each call, so that an absent ledger stops the calls."""
-        await self._healthy.wait()
+    async def ready(self, slots: int) -> None:
+        """Returns while commits succeed and at most one result a call slot waits for its own; asked before a call.
+
+        So a ledger that refuses stops the calls at once, and one that hangs after one more call a slot.
+        """
+        while not self._healthy or self._waiting >= slots:
+            self._eased.clear()
+            await self._eased.wait()
 
     async def record(self, outcome: Outcome) -> None:
         """Returns when the outcome is committed. Raises LlmsweepError when the ledger refuses it for good."""
         entry = _Entry(outcome)
         self._queue.append(entry)
         self._work.set()
+        self._waiting += 1
         await entry.durable
 
     async def run(self) -> None:
@@ -64,16 +71,17 @@ class Recorder:
             try:
                 await self._ledger.commit([entry.outcome for entry in batch])
             except LedgerUnavailable as exc:
-                self._healthy.clear()
+                self._healthy = False
                 log.warning("ledger away, results wait", extra={"results": len(batch), "error": str(exc)})
                 await self._clock.sleep(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
             except LlmsweepError as exc:
                 await self._isolate(batch, exc)
                 break
             else:
-                _resolve(batch)
+                self._resolve(batch)
                 break
-        self._healthy.set()
+        self._healthy = True
+        self._eased.set()
 
     async def _isolate(self, batch: list[_Entry], error: LlmsweepError) -> None:
         # One outcome that can't be stored must not take the others down with it.
@@ -86,15 +94,18 @@ class Recorder:
         unstorable = {"type": "unstorable", "message": str(error)[:2000]}
         jobs = tuple(replace(job, state=JobState.FAILED, result=None, error=unstorable) for job in entry.outcome.jobs)
         if jobs == entry.outcome.jobs or not jobs:
-            if not entry.durable.done():
-                entry.durable.set_exception(error)
+            self._resolve(batch, error)
             return
         calls = tuple(replace(call, response=None, error=unstorable) for call in entry.outcome.calls)
         entry.outcome = replace(entry.outcome, jobs=jobs, calls=calls, vectors=(), adopted=())
         await self._commit([entry])
 
-
-def _resolve(batch: list[_Entry]) -> None:
-    for entry in batch:
-        if not entry.durable.done():
-            entry.durable.set_result(None)
+    def _resolve(self, batch: list[_Entry], error: LlmsweepError | None = None) -> None:
+        self._waiting -= len(batch)
+        for entry in batch:
+            if entry.durable.done():
+                continue
+            if error is None:
+                entry.durable.set_result(None)
+            else:
+                entry.durable.set_exception(error)

@@ -30,6 +30,7 @@ def _configuration() -> dict[str, Any]:
         "broker_url": broker,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # a broker that is away is waited for
+        "broker_channel_error_retry": True,  # so is one that is out of memory; Celery would end the worker
         "broker_pool_limit": 10,
         "broker_transport_options": _REDIS_OPTIONS if is_redis else {"confirm_publish": True},
         "task_queues": [Queue(queue_name(name), EXCHANGE, routing_key=queue_name(name)) for name in (*PREFIXES, RULES)],

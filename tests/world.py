@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from core.cache.memory import MemoryCache
-from core.calling import Caller, Channel
+from core.calling import Caller, Channel, Slots
 from core.errors import ProviderError, ProviderRefused
 from core.gate.memory import MemoryGate
 from core.heartbeat import Heartbeat
@@ -155,6 +155,7 @@ class World:
     kind: ToyKind = field(default_factory=ToyKind)
     limits: Limits = field(default_factory=lambda: Limits(in_flight=1000))
     policy: RetryPolicy = field(default_factory=RetryPolicy)
+    slots: int = 1000
 
     def __post_init__(self) -> None:
         self.ledger = MemoryLedger(lease_s=10, clock=self.clock)
@@ -185,7 +186,7 @@ class World:
         @functools.cache
         def channel(name: str) -> Channel:
             provider = self.others.get(name, self.provider)
-            slots = asyncio.Semaphore(1000)
+            slots = Slots(self.slots)
             return Channel(provider=provider, policy=self.policy, slots=slots, cache_ttl_s=3600, scope="")
 
         caller = Caller(

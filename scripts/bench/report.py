@@ -8,6 +8,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+DIRECTORY = Path("reports")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
@@ -20,7 +22,7 @@ class Row:
     holds: bool | None = None
 
 
-def write(target: str, rows: Sequence[Row], *, directory: Path = Path("reports")) -> int:
+def write(target: str, rows: Sequence[Row], *, directory: Path = DIRECTORY) -> int:
     """Prints and stores the rows; 1 when one of them does not hold."""
     store(target, rows, directory=directory)
     table = Table(title=f"make {target}", box=None, pad_edge=False)
@@ -33,7 +35,7 @@ def write(target: str, rows: Sequence[Row], *, directory: Path = Path("reports")
     return 1 if any(row.holds is False for row in rows) else 0
 
 
-def store(target: str, rows: Sequence[Row], *, directory: Path = Path("reports")) -> None:
+def store(target: str, rows: Sequence[Row], *, directory: Path = DIRECTORY) -> None:
     """Writes ``reports/<target>.json``."""
     directory.mkdir(exist_ok=True)
     content = [{**asdict(row), "holds": row.holds is not False} for row in rows]

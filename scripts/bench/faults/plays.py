@@ -137,6 +137,7 @@ def _played(stage: Stage, name: str, one: Play, rows: list[Row]) -> Case | None:
         return one(stage)
     except (Stalled, LlmsweepError, OSError) as exc:
         rows.append(judge.stalled(name, exc))
+        stage.keep_logs(report.DIRECTORY / f"faults-{name}.log")
         stage.clear()
         return None
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import redis.asyncio as aioredis
@@ -24,6 +25,7 @@ from scripts.bench.arena import Arena, Simulator, wait_for
 from scripts.bench.faults.judge import Case
 
 _SAMPLE_S = 0.1
+_LOG_CHARS = 100_000  # of each worker, the end
 
 _SAMPLE = """
     SELECT (SELECT coalesce(sum(done + fallback + failed + cancelled), 0) FROM sweep_tallies t WHERE t.sweep_id = s.id),
@@ -101,6 +103,12 @@ class Stage:
         self.arena.kill_workers()
         for name in self._running():
             control.cancel(self.engine, name)
+
+    def keep_logs(self, target: Path) -> None:
+        """What the workers have said, for whoever looks for the cause."""
+        logs = [self.arena.log_of(number) for number in range(len(self.arena.workers))]
+        target.parent.mkdir(exist_ok=True)
+        target.write_text("\n".join(f"=== {log.name}\n{log.read_text(errors='replace')[-_LOG_CHARS:]}" for log in logs))
 
     def _running(self) -> list[str]:
         with transaction(self.engine) as cursor:
