@@ -8,7 +8,7 @@ from core.errors import InputError
 from core.model import Message
 from tasks.kind import SweepKind
 
-NAMES = ("docstring", "dictionary", "embedding", "prompt")
+NAMES = ("docstring", "dictionary", "embedding", "gap", "prompt")
 
 
 @functools.cache

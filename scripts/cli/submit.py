@@ -142,6 +142,25 @@ def embedding(
 
 
 @group.command(
+    epilog="Example: sweep submit gap src/ docs/design.md -n gap --watch; sweep export gap -f markdown -o gap.md"
+)
+@with_common
+def gap(
+    paths: Annotated[list[str], typer.Argument(help="files, directories or packages; the design document last")],
+    *,
+    candidate_tokens: Annotated[int, typer.Option(min=100, help="tokens of code shown with a requirement")] = 1500,
+    private: Annotated[bool, typer.Option("--private", help="names with an underscore too")] = False,
+    undocumented: Annotated[bool, typer.Option(help="ask what the design does not speak of, too")] = True,
+    common: Common,
+) -> None:
+    """What a design asks for and the code lacks, and what the code does and the design does not tell."""
+    if len(paths) < 2:
+        raise typer.BadParameter("name the code, then the design document: CODE.. DESIGN")
+    options = {"candidate_tokens": candidate_tokens, "private": private, "undocumented": undocumented}
+    _submit("gap", {"code": paths[:-1], "design": paths[-1]}, options, common)
+
+
+@group.command(
     epilog="Example: sweep submit prompt ask.jsonl -m gpt-4o,gpt-4o-mini --param temperature=0,0.7 --samples 3"
 )
 @with_common

@@ -41,12 +41,15 @@ def root_of(places: Sequence[Place]) -> Path:
     return Path(os.path.commonpath([place.root for place in places]))
 
 
-def files(places: Sequence[Place]) -> Iterator[SourceFile | Problem]:
-    """Every Python file once, sorted within each path. A directory that cannot be read is a problem, not the end."""
+def files(places: Sequence[Place], suffixes: tuple[str, ...] = (".py",)) -> Iterator[SourceFile | Problem]:
+    """Every file of the suffixes, and every named one, once, sorted within each path.
+
+    A directory that cannot be read is a problem, not the end.
+    """
     seen: set[Path] = set()
     for place in places:
         one = [SourceFile(path=place.path, named=True)]
-        for item in _walk(place.path) if place.path.is_dir() else one:
+        for item in _walk(place.path, suffixes) if place.path.is_dir() else one:
             if isinstance(item, SourceFile):
                 if item.path in seen:
                     continue
@@ -97,7 +100,7 @@ def _package(name: str) -> Path | None:
     return origin.parent if spec.submodule_search_locations else origin
 
 
-def _walk(top: Path) -> Iterator[SourceFile | Problem]:
+def _walk(top: Path, suffixes: tuple[str, ...]) -> Iterator[SourceFile | Problem]:
     # Links are not followed: a loop of links ends by itself, and nothing outside the tree is written to later.
     problems: list[Problem] = []
 
@@ -110,7 +113,7 @@ def _walk(top: Path) -> Iterator[SourceFile | Problem]:
         problems.clear()
         for name in sorted(names):
             path = Path(directory, name)
-            if name.endswith(".py") and path.is_file() and not path.is_symlink():
+            if name.endswith(suffixes) and path.is_file() and not path.is_symlink():
                 yield SourceFile(path=path, named=False)
     yield from problems
 
