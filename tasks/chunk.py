@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from celery import Task
 
-from core.errors import LedgerUnavailable
+from core.errors import LedgerUnavailable, LlmsweepError
 from core.model import ChunkRef
 from core.ports import ChunkSummary
 from tasks.app import app
@@ -15,6 +15,10 @@ from tasks.registry import NAMES
 log = logging.getLogger(__name__)
 
 Runner = Callable[[ChunkRef], ChunkSummary | None]
+
+
+class ChunkFailed(LlmsweepError):
+    """A defect of ours ended the chunk's task; the ledger gives the chunk out again."""
 
 
 class ChunkTask(Task):  # type: ignore[type-arg]  # celery-types makes it generic, Celery at run time does not
@@ -28,6 +32,8 @@ class ChunkTask(Task):  # type: ignore[type-arg]  # celery-types makes it generi
         runner = type(self).runner
         if runner is None:
             raise RuntimeError("start workers with `sweep worker`: this process has no engine")
+        if not (_is_number(sweep_id) and _is_number(chunk_no)):
+            return "refused: the message names no chunk"
         ref = ChunkRef(sweep_id=sweep_id, no=chunk_no)
         try:
             return describe(runner(ref))
@@ -35,6 +41,15 @@ class ChunkTask(Task):  # type: ignore[type-arg]  # celery-types makes it generi
             # The chunk is not leased; the feeder publishes it again when the ledger is back.
             log.warning("chunk given back", extra={"sweep": sweep_id, "chunk": chunk_no, "error": str(exc)})
             return "given back: the ledger is away"
+        except Exception as exc:
+            # Its words may quote a prompt or an answer, and Celery would send them to Flower as they are.
+            log.exception("chunk failed", extra={"sweep": sweep_id, "chunk": chunk_no})
+            raise ChunkFailed(f"{type(exc).__name__}; the worker's log says where") from None
+
+
+def _is_number(value: object) -> bool:
+    """Whether it can be an id: whoever can write to the broker can write anything."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 def describe(summary: ChunkSummary | None) -> str:

@@ -31,6 +31,8 @@ _OPTIONS = {
     "checkpoint_timeout": "15min",
     "random_page_cost": "1.1",
     "jit": "off",  # compiling costs more than our short queries take
+    "log_min_error_statement": "panic",  # a statement that fails holds prompts, and DETAIL and CONTEXT quote rows
+    "log_error_verbosity": "terse",
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
