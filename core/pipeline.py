@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from core.calling import Caller
+from core.company import Company
 from core.errors import CacheUnavailable
 from core.fingerprint import fingerprint
 from core.heartbeat import Heartbeat, Hold, Stop
@@ -24,6 +25,8 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
+_TAKES = 3  # without progress: the jobs of a chunk that kills its workers run alone
+_DEATHS = 3  # while a job ran alone: it is poison
 _BREAKER_ASK_S = 5.0  # how long to wait before asking an open breaker again, at most
 
 
@@ -45,6 +48,7 @@ class Engine:
     kinds: Callable[[str], Kind]
     clock: Clock
     owner: str
+    company: Company
 
 
 async def run_chunk(engine: Engine, ref: ChunkRef) -> ChunkSummary | None:
@@ -59,7 +63,7 @@ async def run_chunk(engine: Engine, ref: ChunkRef) -> ChunkSummary | None:
         run = _Run(engine, hold)
         try:
             jobs = await engine.ledger.jobs(lease)
-            await run.resolve(await run.items(jobs))
+            await run.work(jobs)
         finally:
             await run.release(tuple(hold.leads))
             if hold.stop is not Stop.LOST:
@@ -76,6 +80,27 @@ class _Run:
         self._lease = hold.lease
         self._kind = engine.kinds(hold.lease.kind)
         self.judge = Judge(kind=self._kind, lease=hold.lease, recorder=engine.recorder)
+
+    async def work(self, jobs: Sequence[Job]) -> None:
+        """All at once; one by one where something in the chunk seems to kill its workers."""
+        if self._lease.stalled < _TAKES and not any(job.deaths for job in jobs):
+            async with self._engine.company.together():
+                await self.resolve(await self.items(jobs))
+            return
+        log.warning("a chunk's workers keep dying, its jobs run alone", extra={"takes": self._lease.stalled})
+        for job in jobs:
+            async with self._engine.company.alone():
+                await self._work_alone(job)
+
+    async def _work_alone(self, job: Job) -> None:
+        if self._hold.stop is not None:
+            return
+        if job.deaths >= _DEATHS:
+            await self.judge.unusable(job, {"type": "Poison", "message": f"it killed its worker {job.deaths} times"})
+        elif await self._patiently(lambda: self._engine.leases.alone(self._lease, job.id)):
+            await self.resolve(await self.items([job]))
+        else:
+            self._hold.halt(Stop.LOST)
 
     # -- render
 
@@ -188,6 +213,8 @@ class _Run:
         match outcome:
             case Called(record=record, answers=answers, attempts=attempts):
                 _count(items, attempts)
+                for item in items:  # storing the answers has ended their leads; where it failed, they lapse
+                    self._hold.leads.pop(item.fingerprint, None)
                 await self._end(list(zip(items, answers, strict=True)), call=record)
             case NotCalled(error=error, attempts=attempts):
                 _count(items, attempts)

@@ -235,7 +235,7 @@ class Cache(Protocol):
     async def get(self, fingerprints: Sequence[str]) -> Mapping[str, Answer]: ...
 
     async def put(self, call: CallRecord, answers: Mapping[str, Answer], *, ttl_s: float) -> None:
-        """Stores a call and its answers (several for an embedding call)."""
+        """Stores a call and its answers (several for an embedding call), and ends the leads for them."""
         ...
 
     async def calls(self, call_ids: Sequence[int]) -> Mapping[int, CallRecord]:
@@ -291,6 +291,13 @@ class Leases(Protocol):
 
     async def finish(self, lease: Lease) -> None:
         """Ends the lease: ``finished`` when no job is pending, else ``waiting`` for the feeder."""
+        ...
+
+    async def alone(self, lease: Lease, job_id: int) -> bool:
+        """Marks a job as run alone, durably, before it is: ``finish`` clears the mark, a crash leaves it.
+
+        False: the lease is lost.
+        """
         ...
 
     async def park(self, sweep_id: int, state: SweepState, reason: str) -> None:

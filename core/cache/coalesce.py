@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 _MOST = 500  # items a round trip
+_GATHER_S = 0.004  # what comes while one is under way waits this long for more
 
 
 class Coalescer(Generic[T]):
@@ -31,13 +32,18 @@ class Coalescer(Generic[T]):
         await asyncio.sleep(0)  # all that is added in this tick
         while self._waiting:
             batch, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
-            try:
-                await self._send([item for item, _ in batch])
-            except Exception as exc:  # noqa: BLE001 - handed to those who wait for it
-                for _, sent in batch:
-                    if not sent.done():
-                        sent.set_exception(type(exc)(*exc.args))
-            else:
-                for _, sent in batch:
-                    if not sent.done():
-                        sent.set_result(None)
+            await self._send_all(batch)
+            if 0 < len(self._waiting) < _MOST:
+                await asyncio.sleep(_GATHER_S)  # the wire's rhythm, not the engine's time
+
+    async def _send_all(self, batch: list[tuple[T, asyncio.Future[None]]]) -> None:
+        try:
+            await self._send([item for item, _ in batch])
+        except Exception as exc:  # noqa: BLE001 - handed to those who wait for it
+            for _, sent in batch:
+                if not sent.done():
+                    sent.set_exception(type(exc)(*exc.args))
+        else:
+            for _, sent in batch:
+                if not sent.done():
+                    sent.set_result(None)

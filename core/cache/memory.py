@@ -45,10 +45,12 @@ class MemoryCache:
         return found
 
     async def put(self, call: CallRecord, answers: Mapping[str, Answer], *, ttl_s: float) -> None:
-        """Stores a call and its answers."""
+        """Stores a call and its answers, and ends the leads for them."""
         until = self._clock.time() + ttl_s
         self._calls[call.id] = (call, until)
-        self._answers |= {print_: _Kept(answer, call, until) for print_, answer in answers.items()}
+        for print_, answer in answers.items():
+            self._answers[print_] = _Kept(answer, call, until)
+            self._leases.pop(print_, None)
 
     async def calls(self, call_ids: Sequence[int]) -> Mapping[int, CallRecord]:
         """The whole records of calls."""

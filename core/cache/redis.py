@@ -66,27 +66,38 @@ class RedisCache:
         return found
 
     async def put(self, call: CallRecord, answers: Mapping[str, Answer], *, ttl_s: float) -> None:
-        """Stores a call and its answers. One round trip, shared with all that are stored at the same time."""
+        """Stores a call and its answers, and ends the leads. One round trip, shared with all stored at the same time."""
         sweep = str(call.metadata.get("sweep", ""))
         values = {
-            _ANSWER + print_: pack_entry(Entry(answer=answer, sweep=sweep, model=call.model))
+            print_: pack_entry(Entry(answer=answer, sweep=sweep, model=call.model))
             for print_, answer in answers.items()
         }
         await self._puts.add(_Put(call, values, ttl_s))
 
     async def _put_all(self, batch: list["_Put"]) -> None:
+        answers = [
+            part
+            for put in batch
+            for print_, value in put.values.items()
+            for part in (print_, value, _spread_ms(put.ttl_s))
+        ]
+        calls = [part for put in batch for part in (f"call:{put.call.id}", pack_call(put.call), _spread_ms(put.ttl_s))]
+        await self._script("put", len(answers) // 3, *answers, *calls)
+        await self._unlink(await self._excess(batch))
+
+    async def _excess(self, batch: list["_Put"]) -> list[str]:
         with _translated():
             async with asyncio.timeout(_TIMEOUT_S):
                 pipe = self._client.pipeline(transaction=False)
-                for put in batch:
-                    pipe.set(f"{_CALL}{put.call.id}", pack_call(put.call), px=_spread_ms(put.ttl_s))
-                    for key, value in put.values.items():
-                        pipe.set(key, value, px=_spread_ms(put.ttl_s))
-                bounded = self._bound.note(pipe, ((put.call.provider, put.call.id, list(put.values)) for put in batch))
+                written = (
+                    (put.call.provider, put.call.id, [_ANSWER + print_ for print_ in put.values]) for put in batch
+                )
+                bounded = self._bound.note(pipe, written)
+                if not bounded:
+                    return []
                 replies = await pipe.execute()
                 counts = dict(zip(bounded, replies[len(replies) - len(bounded) :], strict=True))
-                excess = await self._bound.excess(counts)
-        await self._unlink(excess)
+                return await self._bound.excess(counts)
 
     async def calls(self, call_ids: Sequence[int]) -> Mapping[int, CallRecord]:
         """The whole records of calls."""
@@ -204,7 +215,7 @@ class RedisCache:
             async with asyncio.timeout(_TIMEOUT_S):
                 return int(await self._client.unlink(*keys))
 
-    async def _script(self, name: str, *args: str | int) -> list[Any]:
+    async def _script(self, name: str, *args: str | bytes | int) -> list[Any]:
         text, sha = _script(name)
         with _translated():
             async with asyncio.timeout(_TIMEOUT_S):

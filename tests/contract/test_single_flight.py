@@ -56,6 +56,12 @@ async def test_followers_hit_as_soon_as_the_leader_has_stored_its_answer(world: 
     assert await claim(world) == answer
 
 
+async def test_storing_an_answer_ends_the_lead_for_it_and_no_other(world: World) -> None:
+    done, busy = await lead(world, "f"), await lead(world, "g")
+    await world.cache.put(a_call(), {"f": text(1, "x")}, ttl_s=60)
+    assert await world.cache.renew([done, busy]) == [busy]
+
+
 async def test_a_leader_that_gives_up_lets_the_next_one_lead(world: World) -> None:
     await world.cache.release([await lead(world)])
     assert isinstance(await claim(world), Lead)
@@ -145,6 +151,8 @@ class Flights(RuleBasedStateMachine):
     def store(self, print_: str) -> None:
         self.runner.run(self.put(print_))
         self.stored.add(print_)
+        if print_ in self.live:
+            self.ghosts.append(self.live.pop(print_))
 
     async def put(self, print_: str) -> None:
         await self.world.cache.put(a_call(), {print_: text(1, print_)}, ttl_s=10**5)
