@@ -215,6 +215,7 @@ class Job:
     input: JsonObject
     round: int = 0  # how often `sweep retry` has reopened it
     attempts: int = 0  # provider calls made for it so far
+    deaths: int = 0  # how often a worker began to run it alone and did not live to tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +242,7 @@ class Lease:
     budget_usd: float | None = None
     jobs_total: int = 0
     reroute: tuple[Variant, ...] = ()  # whom to ask while the variant's own provider is down
+    stalled: int = 0  # takes in a row, this one included, since one of its jobs ended or a worker gave it back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,9 +22,9 @@ _FIND = """
 # written all the same, so that a `finish` of this very moment waits, and does not end it with pending jobs.
 _REOPEN = """
     WITH reopened AS (
-        UPDATE jobs SET state = 'pending', round = round + 1, attempts = 0, cached = false, fingerprint = NULL,
-            call_id = NULL, result_json = NULL, error_json = NULL, prompt_tokens = 0, completion_tokens = 0,
-            cached_tokens = 0, reasoning_tokens = 0, cost_nano = 0, updated_at = now()
+        UPDATE jobs SET state = 'pending', round = round + 1, attempts = 0, deaths = 0, cached = false,
+            fingerprint = NULL, call_id = NULL, result_json = NULL, error_json = NULL, prompt_tokens = 0,
+            completion_tokens = 0, cached_tokens = 0, reasoning_tokens = 0, cost_nano = 0, updated_at = now()
         WHERE sweep_id = %(sweep_id)s AND state = %(state)s RETURNING chunk_no
     ), counted AS (
         SELECT chunk_no, count(*) AS jobs FROM reopened GROUP BY chunk_no

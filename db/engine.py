@@ -17,6 +17,7 @@ from sqlalchemy.engine import URL, make_url
 from core.errors import InputError, LedgerRefused, LedgerUnavailable, LlmsweepError
 
 Cursor = psycopg2.extensions.cursor
+Engine = sqlalchemy.Engine
 
 OLDEST_SERVER = 14
 """The oldest major version of PostgreSQL that pgvector's iterative scans and our statements are tried on."""

@@ -13,11 +13,15 @@ from db.specs import NOTIFY, Plan, load_plan
 
 _TAKE = """
     UPDATE chunks c SET state = 'leased', lease_owner = %(owner)s, takes = c.takes + 1, queued_at = NULL,
-        lease_until = clock_timestamp() + %(lease_s)s * interval '1 second'
-    FROM sweeps s
+        lease_until = clock_timestamp() + %(lease_s)s * interval '1 second',
+        stalled = CASE c.pending WHEN p.jobs THEN c.stalled + 1 ELSE 1 END, pending = p.jobs
+    FROM sweeps s, (
+        SELECT count(*)::int AS jobs FROM jobs
+        WHERE sweep_id = %(sweep_id)s AND chunk_no = %(no)s AND state = 'pending'
+    ) p
     WHERE c.sweep_id = %(sweep_id)s AND c.no = %(no)s AND s.id = c.sweep_id AND s.state = 'running'
       AND (c.state IN ('waiting', 'queued') OR (c.state = 'leased' AND c.lease_until < clock_timestamp()))
-    RETURNING c.takes, s.budget_usd::float8
+    RETURNING c.takes, s.budget_usd::float8, c.stalled
 """
 
 # Rows are locked in one order, as commits lock them: no two of them can wait for each other in a ring.
@@ -44,11 +48,22 @@ _HOLD = """
 """
 
 _FINISH = """
-    UPDATE chunks c SET lease_owner = NULL, lease_until = NULL, state = CASE WHEN EXISTS (
+    UPDATE chunks c SET lease_owner = NULL, lease_until = NULL, stalled = 0, state = CASE WHEN EXISTS (
         SELECT FROM jobs j WHERE j.sweep_id = c.sweep_id AND j.chunk_no = c.no AND j.state = 'pending'
     ) THEN 'waiting' ELSE 'finished' END
     WHERE c.sweep_id = %s AND c.no = %s AND c.state = 'leased' AND c.lease_owner = %s AND c.takes = %s
     RETURNING c.state
+"""
+
+_ALONE = """
+    UPDATE jobs j SET deaths = j.deaths + 1
+    FROM chunks c
+    WHERE j.id = %s AND c.sweep_id = j.sweep_id AND c.no = j.chunk_no
+      AND c.sweep_id = %s AND c.no = %s AND c.state = 'leased' AND c.lease_owner = %s AND c.takes = %s
+"""
+
+_SURVIVED = """
+    UPDATE jobs SET deaths = 0 WHERE sweep_id = %s AND chunk_no = %s AND state = 'pending' AND deaths > 0
 """
 
 _WAKE = """
@@ -73,8 +88,9 @@ class LeaseBook:
                 return None
             if ref.sweep_id not in self.plans:
                 self.plans[ref.sweep_id] = load_plan(cursor, ref.sweep_id)
-        fence, budget_usd = row
-        return self.plans[ref.sweep_id].lease(ref, owner=owner, fence=fence, budget_usd=budget_usd)
+        fence, budget_usd, stalled = row
+        plan = self.plans[ref.sweep_id]
+        return plan.lease(ref, owner=owner, fence=fence, budget_usd=budget_usd, stalled=stalled)
 
     def renew(self, leases: Sequence[Lease]) -> Pulse:
         if not leases:
@@ -104,6 +120,13 @@ class LeaseBook:
             if cursor.fetchall() == [("finished",)]:
                 # Perhaps the sweep's last chunk: the feeder need not find that out by itself.
                 cursor.execute(_WAKE, (NOTIFY, lease.ref.sweep_id))
+            else:
+                cursor.execute(_SURVIVED, (lease.ref.sweep_id, lease.ref.no))
+
+    def alone(self, lease: Lease, job_id: int) -> bool:
+        with transaction(self.engine) as cursor:
+            cursor.execute(_ALONE, (job_id, lease.ref.sweep_id, lease.ref.no, lease.owner, lease.fence))
+            return cursor.rowcount == 1
 
     def park(self, sweep_id: int, state: SweepState, reason: str) -> None:
         with transaction(self.engine) as cursor:

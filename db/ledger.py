@@ -24,7 +24,7 @@ ID_BLOCK = 1000
 """The increment of the sequence ``raw_call_ids``: one round trip brings so many ids."""
 
 _JOBS = """
-    SELECT id, key, input_json, round, attempts FROM jobs
+    SELECT id, key, input_json, round, attempts, deaths FROM jobs
     WHERE sweep_id = %s AND chunk_no = %s AND state = 'pending' ORDER BY id
 """
 
@@ -48,6 +48,9 @@ class PostgresLedger:
 
     async def finish(self, lease: Lease) -> None:
         await self._run(self._book.finish, lease)
+
+    async def alone(self, lease: Lease, job_id: int) -> bool:
+        return await self._run(self._book.alone, lease, job_id)
 
     async def park(self, sweep_id: int, state: SweepState, reason: str) -> None:
         await self._run(self._book.park, sweep_id, state, reason)
@@ -106,8 +109,8 @@ def _jobs(engine: sqlalchemy.Engine, lease: Lease) -> list[Job]:
     with transaction(engine) as cursor:
         cursor.execute(_JOBS, (lease.ref.sweep_id, lease.ref.no))
         return [
-            Job(id=job_id, key=key, input=given, round=round_, attempts=attempts)
-            for job_id, key, given, round_, attempts in cursor.fetchall()
+            Job(id=job_id, key=key, input=given, round=round_, attempts=attempts, deaths=deaths)
+            for job_id, key, given, round_, attempts, deaths in cursor.fetchall()
         ]
 
 

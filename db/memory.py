@@ -41,6 +41,8 @@ class MemoryChunk:
     owner: str = ""
     until: float = 0.0
     takes: int = 0
+    stalled: int = 0
+    pending: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,7 +108,10 @@ class MemoryLedger:
             return None
         chunk.state, chunk.owner, chunk.takes = ChunkState.LEASED, owner, chunk.takes + 1
         chunk.until = self.clock.time() + self.lease_s
-        return sweep.plan.lease(ref, owner=owner, fence=chunk.takes, budget_usd=sweep.budget_usd)
+        pending = len(self._pending(chunk))
+        chunk.stalled = chunk.stalled + 1 if chunk.pending == pending else 1
+        chunk.pending = pending
+        return sweep.plan.lease(ref, owner=owner, fence=chunk.takes, budget_usd=sweep.budget_usd, stalled=chunk.stalled)
 
     async def renew(self, leases: Sequence[Lease]) -> Pulse:
         held = [lease for lease in leases if self._holds(lease)]
@@ -121,8 +126,17 @@ class MemoryLedger:
     async def finish(self, lease: Lease) -> None:
         if self._holds(lease):
             chunk = self.chunks[lease.ref]
-            pending = any(self.rows[job_id].result.state is JobState.PENDING for job_id in chunk.jobs)
+            pending = self._pending(chunk)
             chunk.state, chunk.owner = ChunkState.WAITING if pending else ChunkState.FINISHED, ""
+            chunk.stalled = 0
+            for row in pending:
+                row.job = replace(row.job, deaths=0)
+
+    async def alone(self, lease: Lease, job_id: int) -> bool:
+        if self._holds(lease):
+            row = self.rows[job_id]
+            row.job = replace(row.job, deaths=row.job.deaths + 1)
+        return self._holds(lease)
 
     async def park(self, sweep_id: int, state: SweepState, reason: str) -> None:
         sweep = self.sweeps[sweep_id]
@@ -130,8 +144,7 @@ class MemoryLedger:
             sweep.state, sweep.reason = state, reason
 
     async def jobs(self, lease: Lease) -> Sequence[Job]:
-        rows = (self.rows[job_id] for job_id in self.chunks[lease.ref].jobs)
-        return [row.job for row in rows if row.result.state is JobState.PENDING]
+        return [row.job for row in self._pending(self.chunks[lease.ref])]
 
     async def find(self, fingerprints: Sequence[str], modality: Modality) -> Mapping[str, Answer]:
         wanted = set(fingerprints)
@@ -182,6 +195,10 @@ class MemoryLedger:
         if row.result.state is JobState.PENDING:
             row.job, row.result = replace(row.job, attempts=result.attempts), result
             self._tally(lease, lease.variant.provider, lease.variant.model).add_job(result)
+
+    def _pending(self, chunk: MemoryChunk) -> list[MemoryJob]:
+        rows = (self.rows[job_id] for job_id in chunk.jobs)
+        return [row for row in rows if row.result.state is JobState.PENDING]
 
     def _holds(self, lease: Lease) -> bool:
         chunk = self.chunks[lease.ref]

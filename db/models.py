@@ -187,6 +187,8 @@ class Chunk(Base):
     lease_until: Mapped[datetime | None]
     takes: Mapped[int] = mapped_column(Integer, server_default=_ZERO)
     queued_at: Mapped[datetime | None]
+    stalled: Mapped[int] = mapped_column(Integer, server_default=_ZERO)  # takes in a row without progress
+    pending: Mapped[int | None] = mapped_column(Integer)  # jobs, at the last take
 
 
 class Job(Base):
@@ -219,6 +221,7 @@ class Job(Base):
     reasoning_tokens: Mapped[int] = mapped_column(Integer, server_default=_ZERO)
     cost_nano: Mapped[int | None] = mapped_column(server_default=_ZERO)  # null: unknown price
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    deaths: Mapped[int] = mapped_column(Integer, server_default=_ZERO)  # of workers that ran it alone
 
 
 class SweepTally(Base):

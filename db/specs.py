@@ -30,7 +30,7 @@ class Plan:
     def variant(self, chunk_no: int) -> Variant:
         return self.variants[chunk_no % len(self.variants)]
 
-    def lease(self, ref: ChunkRef, *, owner: str, fence: int, budget_usd: float | None) -> Lease:
+    def lease(self, ref: ChunkRef, *, owner: str, fence: int, budget_usd: float | None, stalled: int = 0) -> Lease:
         """The lease of one of the sweep's chunks."""
         return Lease(
             ref=ref,
@@ -45,6 +45,7 @@ class Plan:
             budget_usd=budget_usd,
             jobs_total=self.jobs_total,
             reroute=self._alternatives(self.variant(ref.no)),
+            stalled=stalled,
         )
 
     def _alternatives(self, variant: Variant) -> tuple[Variant, ...]:

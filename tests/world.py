@@ -11,6 +11,7 @@ import numpy as np
 
 from core.cache.memory import MemoryCache
 from core.calling import Caller, Channel, Slots
+from core.company import Company
 from core.errors import ProviderError, ProviderRefused
 from core.gate.memory import MemoryGate
 from core.heartbeat import Heartbeat
@@ -212,6 +213,7 @@ class World:
                 kinds=lambda _: self.kind,
                 clock=self.clock,
                 owner=owner,
+                company=Company(),
             )
         finally:
             for task in tasks:

@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from core.cache.redis import RedisCache
 from core.calling import Caller, Channel, Slots
 from core.clock import SystemClock
+from core.company import Company
 from core.errors import InputError
 from core.gate.redis import RedisGate
 from core.heartbeat import Heartbeat
@@ -138,6 +139,7 @@ class Runtime:
             kinds=registry.kind,
             clock=self._clock,
             owner=self.owner,
+            company=Company(),
         )
 
     def _channel(self, name: str) -> Channel:

@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import sqlalchemy
-
 from core.clock import SystemClock
 from core.model import Usage
 from core.pricing import price
-from db.engine import transaction
+from db.engine import Engine, transaction
 from db.progress import SweepStatus, status
 from scripts.bench.arena import MODEL
 from scripts.bench.report import Row
@@ -60,7 +58,7 @@ class Case:
         return replace(self, extra=(*self.extra, *extra))
 
 
-def rows(case: Case, engine: sqlalchemy.Engine, intents: int) -> list[Row]:
+def rows(case: Case, engine: Engine, intents: int) -> list[Row]:
     """All that is asked of every fault, then what is asked of this one. To be called once nothing is in flight."""
     found = status(engine, case.sweep)
     beyond = int(case.stats["duplicates"])
@@ -97,7 +95,7 @@ def _lost(case: Case, found: SweepStatus) -> int:
     return case.jobs - found.done - excused
 
 
-def _unsettled(engine: sqlalchemy.Engine, found: SweepStatus) -> tuple[int, str, str, bool]:
+def _unsettled(engine: Engine, found: SweepStatus) -> tuple[int, str, str, bool]:
     """The jobs' own states against the counts that are kept beside them."""
     with transaction(engine) as cursor:
         cursor.execute(_STATES, (found.sweep_id,))

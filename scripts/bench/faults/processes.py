@@ -95,15 +95,20 @@ def poison(stage: Stage) -> Case:
     """A job that kills every worker that renders it, among 160: it fails as poison, the others finish."""
     fault = "poison job"
     run = stage.begin("poison", 160)
-    hired = len(stage.arena.workers)
+    alive = stage.arena.living()
+    flying: list[int] = []  # of each worker that has died
 
     def over() -> bool:
+        for worker in [one for one in alive if one.poll() is not None]:
+            flying.append(stage.flying(worker))
+            alive.remove(worker)
         stage.staff()
+        alive[:] = stage.arena.living()
         return run.ended >= run.jobs
 
-    wait_for("the end of poison", over, timeout_s=180, every_s=0.5)
-    deaths = len(stage.arena.workers) - hired
-    case = run.end(fault, failed=1, bound=stage.most_in_flight() * deaths)
+    wait_for("the end of poison", over, timeout_s=180)
+    deaths = len(flying)
+    case = run.end(fault, failed=1, bound=sum(flying))
     with transaction(stage.engine) as cursor:
         cursor.execute(_FAILED, (run.name,))
         wrong = cursor.fetchall() != [("poison: question 7?", "Poison")]

@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import redis.asyncio as aioredis
-import sqlalchemy
 
 from core.clock import SystemClock
 from core.errors import Unavailable
 from core.gate.redis import RedisGate
 from core.ports import Intent, Limits
 from db import control
-from db.engine import connect, transaction
+from db.engine import Engine, connect, transaction
 from scripts.bench.arena import Arena, Simulator, wait_for
 from scripts.bench.faults.judge import Case
 
@@ -53,7 +52,7 @@ class Stage:
     slots: int = 4
     staff_size: int = 4
     module: str = "workers.main"
-    engine: sqlalchemy.Engine = field(init=False)
+    engine: Engine = field(init=False)
 
     def __post_init__(self) -> None:
         self.engine = connect(self.arena.database_url, role="reader", pool=4)
