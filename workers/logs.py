@@ -21,7 +21,7 @@ class FieldsFormatter(logging.Formatter):
         return line + "".join(f" {key}={_short(value)}" for key, value in fields.items())
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - the name in the class above
-        """Which error where, without its words if they are not ours: they may quote a prompt, an answer or an address."""
+        """Which error where, without its words if they are not ours: they may quote a prompt or an address."""
         shown = []
         error: BaseException | None = ei[1]
         while error is not None:
