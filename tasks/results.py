@@ -14,6 +14,7 @@ from core.errors import InputError
 from core.model import JsonObject, ResultRow
 from db import progress, results
 from db.engine import connect
+from tasks.kind import Accountable, Spent
 from tasks.registry import kind
 
 JSONL = "jsonl"
@@ -27,7 +28,8 @@ def export(database_url: str, name: str, fmt: str, out: Path) -> str:
     """Writes a sweep's results in input order and says what lies where. Raises InputError."""
     engine = connect(database_url, role="reader", pool=1)
     try:
-        of_kind = kind(progress.status(engine, name).kind)
+        status = progress.status(engine, name)
+        of_kind = kind(status.kind)
         if fmt == JSONL:
             count = _write_lines(results.rows(engine, name), out)
             return f"{count} lines in {'standard output' if out == STDOUT else out}"
@@ -105,6 +107,8 @@ def _opened(out: Path) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
+    if out.is_dir():
+        raise InputError(f"{out} is a directory", hint="name a file")
     if not out.absolute().parent.is_dir():
         raise InputError(f"{out.absolute().parent} is no directory", hint="make it first, or write elsewhere")
     handle, part = tempfile.mkstemp(dir=out.absolute().parent, prefix=f".{out.name}.")

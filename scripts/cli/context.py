@@ -1,5 +1,6 @@
 """What most commands need first: settings whose URLs are filled in, and a migrated database."""
 
+from core.errors import InputError, LedgerUnavailable
 from core.settings import Settings, settings
 from db.schema import migrate
 from scripts import embedded
@@ -12,5 +13,11 @@ def connected(*, start: bool = True) -> Settings:
     """
     environment = embedded.resolve(settings(), start=start)
     loaded = settings().model_copy(update={name.lower(): value for name, value in environment.items()})
-    migrate(loaded.database_url)
+    try:
+        migrate(loaded.database_url)
+    except LedgerUnavailable as exc:
+        if not settings().database_url:
+            raise
+        hint = "start it, correct DATABASE_URL, or unset it to use the embedded servers"
+        raise InputError(f"DATABASE_URL: {exc}", hint=hint) from exc
     return loaded

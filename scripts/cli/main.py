@@ -23,10 +23,11 @@ app.add_typer(cache.app, name="cache")
 
 def main() -> None:
     """Runs a command; errors that a person can mend become one message and exit code 2, never a traceback."""
-    sys.exit(_flushed(_run(sys.argv[1:])))
+    sys.exit(_flushed(run(sys.argv[1:])))
 
 
-def _run(words: list[str]) -> int:
+def run(words: list[str]) -> int:
+    """Runs a command line; returns its exit code."""
     try:
         _require_text(words)
         # Not app(): it would end a closed pipe with 1, and frame its messages.
@@ -51,7 +52,7 @@ def _require_text(words: list[str]) -> None:
         try:
             word.encode()
         except UnicodeEncodeError as exc:
-            shown = word.encode(errors="backslashreplace").decode()
+            shown = os.fsencode(word).decode(errors="backslashreplace")
             raise typer.BadParameter(f"the argument {shown} is not UTF-8; name the directory of such a file") from exc
 
 

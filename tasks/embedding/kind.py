@@ -55,7 +55,9 @@ class EmbeddingKind:
             (document,) if isinstance(document, Problem) else _chunks(document, size) for document in read
         )
         return checked(
-            found, nothing="there is no text to embed", hint="text, Markdown, reST, HTML, JSONL and CSV are read"
+            found,
+            nothing=f"there is no text to embed{_in(wanted)}",
+            hint="text, Markdown, reST, HTML, JSONL and CSV are read",
         )
 
     def request(self, job: Job, variant: Variant, options: JsonObject) -> EmbeddingRequest:
@@ -94,6 +96,10 @@ class EmbeddingKind:
         if fmt != "npy":
             raise InputError(f"embedding has no format {fmt!r}", hint="formats: npy, jsonl")
         return export.write_npy(rows, out)
+
+
+def _in(source: EmbeddingSource) -> str:
+    return f" in {', '.join(source.paths[:3])}" if source.paths else ""
 
 
 def _chunks(document: Document, size: chunking.Size) -> Iterator[Found]:

@@ -1,0 +1,41 @@
+"""A project of its own for the command line: servers, workers and a simulated provider, as a user would have them."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from scripts import embedded, stack
+from scripts.simulator.testing import running
+from tests.commands import BIN, MODELS, World
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Servers, a worker for each of two providers, and the simulator behind both. All of it ends with the tests."""
+    folder = tmp_path_factory.mktemp("project")
+    directory = folder / ".sweep"
+    with running(process=True, models=MODELS) as simulator:
+        providers = {
+            "OPENAI_BASE_URL": simulator.base_url,
+            "HYPERBOLIC_BASE_URL": simulator.base_url,
+            "OPENAI_RETRY_MIN_WAIT": "0.05",
+        }
+        env = {"PATH": f"{BIN}:{os.defpath}", "HOME": str(folder), "SWEEP_DIR": str(directory), **providers}
+        try:
+            servers = embedded.up(directory, owner=os.getpid())
+            urls = {
+                "DATABASE_URL": servers.database_url,
+                "REDIS_URL": servers.redis_url,
+                "CACHE_URL": servers.cache_url,
+            }
+            world = World(folder=folder, env=env, simulator=simulator)
+            world.sweep("ls")  # the first command makes the tables that workers look for
+            stack.hand_over(
+                directory,
+                {**urls, **env},
+                stack.Wanted(providers=["openai", "hyperbolic"], slots=4, owner=os.getpid()),
+            )
+            yield world
+        finally:
+            embedded.down(directory)

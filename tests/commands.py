@@ -1,0 +1,71 @@
+"""The command line as tests use it: commands run to their end in a project of their own."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.simulator.testing import Remote
+
+BIN = Path(sys.executable).parent
+MODELS = ["gpt-4o-mini", "gpt-4o", "text-embedding-3-small", "meta-llama/Llama-3.3-70B-Instruct", "home-made"]
+PROMPTS = [{"id": f"q{number}", "prompt": f"What is {number} plus {number}?"} for number in range(8)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a command said."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """``folder`` is where commands run; ``env`` all that they have of an environment."""
+
+    folder: Path
+    env: Mapping[str, str]
+    simulator: Remote
+
+    def sweep(self, *words: str, code: int | None = 0, cwd: Path | None = None, **env: str) -> Told:
+        """Runs a command to its end; ``code`` is what it must end with, None: anything."""
+        done = subprocess.run(
+            [BIN / "sweep", *words],
+            cwd=cwd or self.folder,
+            env={**self.env, **env},
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        assert code in {None, done.returncode}, f"{words} ended with {done.returncode}: {done.stderr}"
+        assert "Traceback" not in done.stderr
+        assert "this is a defect" not in done.stderr
+        return Told(code=done.returncode, out=done.stdout, err=done.stderr)
+
+    def start(self, *words: str, **env: str) -> "subprocess.Popen[str]":
+        """A command that the test ends."""
+        return subprocess.Popen(
+            [BIN / "sweep", *words],
+            cwd=self.folder,
+            env={**self.env, **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def file(self, name: str, *records: Mapping[str, Any]) -> str:
+        """A JSON lines file in the folder."""
+        (self.folder / name).write_text("".join(json.dumps(record) + "\n" for record in records))
+        return name
