@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol, Self, TypeAlias, runtime_checkable
 
 from pydantic import BaseModel
 
-from core.model import JobDraft, JsonObject, Message, ResultRow
+from core.model import JobDraft, JsonObject, Message, ResultRow, Usage
 from core.ports import Kind
 
 
@@ -62,4 +62,21 @@ class SweepKind(Kind, Protocol):
 
     def export(self, rows: Iterator[ResultRow], fmt: str, out: Path) -> str:
         """Writes the results (atomically) and says in one line what lies where. Raises InputError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What the ledger has booked for a sweep, rejected and failed calls too. ``cost_usd`` None: unknown price."""
+
+    tokens: Usage
+    cost_usd: float | None
+
+
+@runtime_checkable
+class Accountable(Protocol):
+    """A kind whose exports tell what the sweep has spent: more than its rows know, which hold only kept answers."""
+
+    def accounting(self, spent: Spent) -> Self:
+        """The same kind, with the ledger's sums at hand."""
         ...

@@ -36,6 +36,8 @@ def export(database_url: str, name: str, fmt: str, out: Path) -> str:
         if fmt not in of_kind.formats:
             known = ", ".join([JSONL, *of_kind.formats])
             raise InputError(f"{of_kind.name} has no format {fmt!r}", hint=f"formats: {known}")
+        if isinstance(of_kind, Accountable):
+            of_kind = of_kind.accounting(Spent(tokens=status.tokens, cost_usd=status.cost_usd))
         rows = results.rows(engine, name, vectors=of_kind.wants_vectors)
         if out == STDOUT:
             return _to_stdout(lambda place: of_kind.export(rows, fmt, place), fmt)

@@ -49,7 +49,7 @@ def read(path: Path) -> str:
         raise InputError(f"{path} is not {encoding} text: {exc}", hint="convert it to UTF-8") from exc
     if not text.strip():
         raise InputError(f"{path} is empty")
-    return text
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def requirements(text: str, name: str) -> list[Requirement]:
@@ -76,13 +76,14 @@ class _Section:
     prose: list[str] = field(default_factory=list)
     filled: bool = False  # it, or a section below it, has given a requirement
     own: bool = False  # it has given one itself
+    shows: bool = False  # it holds an example: code is no requirement
 
     @property
     def whole(self) -> bool:
         """Whether the section is one requirement. What stands between the title and the first part introduces."""
         if self.level > 1 and self.filled:
             return bool(self.prose) and not self.own
-        return not self.filled and bool(self.title or self.prose)
+        return not self.filled and bool(self.prose or (self.title and not self.shows))
 
 
 class _Reader:
@@ -106,6 +107,8 @@ class _Reader:
                     item_depth -= 1
                 case "tr_open":
                     self._row(token, tokens[index + 1 :])
+                case "fence":
+                    self._sections[-1].shows = True
                 case "paragraph_open":
                     self._text(tokens[index + 1], (token.map or [0])[0] + 1, in_list=item_depth > 0)
                 case _:

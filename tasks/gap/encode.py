@@ -75,8 +75,9 @@ def _blocks(tables: Tables, line: Callable[[Sequence[str]], str]) -> str:
     """Each table's name, its columns, its rows; a blank line between tables. Cells hold no line ends."""
     blocks = []
     for name, rows in tables.items():
-        head = [line(list(rows[0]))] if rows else []
-        blocks.append("\n".join([name, *head, *(line(list(row.values())) for row in rows)]))
+        columns = list(rows[0]) if rows else []
+        lines = [line(columns), *(line([row[column] for column in columns]) for row in rows)] if rows else []
+        blocks.append("\n".join([name, *lines]))
     return "\n\n".join(blocks)
 
 
@@ -100,7 +101,10 @@ def _pipe_cells(line: str) -> list[str]:
 
 
 def _csv_cells(line: str) -> list[str]:
-    return next(csv.reader([line], strict=True))
+    try:
+        return next(csv.reader([line], strict=True))
+    except csv.Error as exc:
+        raise ValueError(f"no CSV row: {line!r}") from exc
 
 
 ENCODINGS: Mapping[str, Callable[[Tables], str]] = {"toon": _toon, "table": _table, "csv": _csv, "json": _json}

@@ -1,8 +1,9 @@
 """The kind `gap`: the parts put together."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -15,19 +16,25 @@ from tasks.gap.answer import GapAnswer
 from tasks.gap.facts import JobInput
 from tasks.gap.spec import GapOptions, GapSource
 from tasks.gap.writer import write
-from tasks.kind import Found
+from tasks.kind import Found, Spent
 
 M = TypeVar("M", bound=BaseModel)
 
 
+@dataclass(frozen=True, kw_only=True)
 class GapKind:
     """Holds code against its design. One job is one requirement, or the part of a module that the design names not."""
 
-    name = "gap"
-    source_model: type[BaseModel] = GapSource
-    options_model: type[BaseModel] = GapOptions
-    formats: Sequence[str] = export.FORMATS
-    wants_vectors = False
+    name: ClassVar[str] = "gap"
+    source_model: ClassVar[type[BaseModel]] = GapSource
+    options_model: ClassVar[type[BaseModel]] = GapOptions
+    formats: ClassVar[Sequence[str]] = export.FORMATS
+    wants_vectors: ClassVar[bool] = False
+    spent: Spent | None = None  # what the ledger knows of the sweep that is exported
+
+    def accounting(self, spent: Spent) -> "GapKind":
+        """Implements ``tasks.kind.Accountable``."""
+        return replace(self, spent=spent)
 
     def jobs(self, source_json: JsonObject, options: JsonObject) -> Iterator[Found]:
         return source.jobs(_checked(GapSource, source_json), _checked(GapOptions, options))
@@ -52,7 +59,7 @@ class GapKind:
         return None if payload is None else write(payload).model_dump_json()
 
     def export(self, rows: Iterator[ResultRow], fmt: str, out: Path) -> str:
-        return export.write(rows, fmt, out)
+        return export.write(rows, fmt, out, spent=self.spent)
 
 
 def _result(answer: GapAnswer, source: str) -> JsonObject:

@@ -4,7 +4,7 @@ import functools
 import re
 from collections.abc import Iterator
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
+_WORD = re.compile(r"[A-Z]+s?(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
 _STOP_WORDS = """
 a about above after all also an and any are as at be been before being below between both but by can cannot could did
 do does doing each else etc every for from given had has have having how if in into is it its itself may might more

@@ -8,6 +8,7 @@ from core.model import JobState, ResultRow
 from tasks.gap.answer import Finding, Status
 from tasks.gap.economy import Cost, Economist, TokenReport
 from tasks.gap.facts import JobInput, Payload
+from tasks.kind import Spent
 
 _JUDGED = frozenset({JobState.DONE, JobState.FALLBACK})
 BY_SEVERITY = (Status.CONTRADICTED, Status.MISSING, Status.PARTIAL, Status.UNDOCUMENTED, Status.COVERED)
@@ -65,9 +66,9 @@ class Report:
                     yield entry, finding
 
 
-def collect(rows: Iterator[ResultRow], cost: Cost) -> Report:
+def collect(rows: Iterator[ResultRow], cost: Cost, spent: Spent | None = None) -> Report:
     """Reads all rows once."""
-    economist = Economist(cost)
+    economist = Economist(cost, spent)
     entries: list[Entry] = []
     code_root = design_root = ""
     for row in rows:

@@ -39,10 +39,10 @@ def tokens(found: TokenReport) -> dict[str, Any]:
             "reasoning": found.ledger.reasoning,
         },
         "cost": {
-            "paid_usd": found.spent.paid_usd,
-            "without_encoding_usd": found.spent.without_encoding_usd,
-            "without_cache_usd": found.spent.without_cache_usd,
-            "without_either_usd": found.spent.without_either_usd,
+            "paid_usd": found.bill.paid,
+            "without_encoding_usd": found.bill.without_encoding,
+            "without_cache_usd": found.bill.without_cache,
+            "without_either_usd": found.bill.without_either,
         },
         "tokenizers": dict(found.tokenizers),
     }

@@ -71,10 +71,10 @@ def _tokens(found: TokenReport) -> dict[str, Any]:
         ],
         "ledger": found.ledger,
         "costs": [
-            ("paid", _usd(found.spent.paid_usd)),
-            ("with compact JSON in place of the chosen encoding", _usd(found.spent.without_encoding_usd)),
-            ("without cached answers (estimate)", _usd(found.spent.without_cache_usd)),
-            ("without either (estimate)", _usd(found.spent.without_either_usd)),
+            ("paid", _usd(found.bill.paid)),
+            ("with compact JSON in place of the chosen encoding", _usd(found.bill.without_encoding)),
+            ("without cached answers (estimate)", _usd(found.bill.without_cache)),
+            ("without either (estimate)", _usd(found.bill.without_either)),
         ],
         "tokenizers": ", ".join(f"{_cell(model)}: {name}" for model, name in found.tokenizers.items()),
     }
