@@ -17,7 +17,6 @@ from core.line import Line
 from core.model import (
     Answer,
     CallRecord,
-    CallStatus,
     ChatRequest,
     EmbeddingRequest,
     Outcome,
@@ -69,6 +68,7 @@ class Channel:
     cache_ttl_s: float
     scope: str  # "" for the provider itself, else whose server answers in its place: its answers are its own
     shares: bool = True  # whether a sweep takes answers that others have paid for (CACHE_ENABLED)
+    counts_tokens: bool = True  # else they are guessed, unless money depends on them; the gate learns from real figures
 
 
 class Caller:
@@ -182,8 +182,9 @@ class Caller:
 
     async def _ask(self, parcel: Parcel, hold: Hold) -> Ask:
         first = parcel.requests[0]
-        prompt = sum(self._meter.prompt_tokens(request) for request in parcel.requests)
-        worst = [self._meter.worst_case(request, self._meter.prompt_tokens(request)) for request in parcel.requests]
+        exact = hold.lease.budget_usd is not None or self._channels(first.provider).counts_tokens
+        sizes = [self._meter.prompt_tokens(request, exact=exact) for request in parcel.requests]
+        worst = [self._meter.worst_case(*pair) for pair in zip(parcel.requests, sizes, strict=True)]
         prices = [usd for _, usd in worst]
         return Ask(
             call_id=await self._next_id(hold),
@@ -193,7 +194,7 @@ class Caller:
             owner=self._owner,
             fingerprint=batch_fingerprint(list(parcel.fingerprints)),
             modality=first.modality,
-            tokens=min(prompt + _FIRST_GUESS * isinstance(first, ChatRequest), sum(tokens for tokens, _ in worst)),
+            tokens=min(sum(sizes) + _FIRST_GUESS * isinstance(first, ChatRequest), sum(tokens for tokens, _ in worst)),
             worst_usd=None if None in prices else sum(usd for usd in prices if usd is not None),
             budget_usd=hold.lease.budget_usd,
             template=first.version,
@@ -220,11 +221,7 @@ class Caller:
             raise
         first = parcel.requests[0]
         cost = self._meter.cost(first.provider, first.model, reply.usage)
-        record = replace(
-            parcels.record(parcel, ticket, CallStatus.SUCCESS, reply.latency_ms, reply.usage, cost),
-            response=reply.response,
-            metadata={**parcel.tags, "request_id": reply.request_id, "served_model": reply.model},
-        )
+        record = parcels.answered(parcel, ticket, reply, cost)
         found = parcels.answers(record.id, reply)
         await self._store(record, dict(zip(parcel.fingerprints, found, strict=True)), channel)
         await self._settle(
@@ -236,11 +233,7 @@ class Caller:
     async def _failed(self, parcel: Parcel, ticket: Ticket, exc: ProviderError) -> "_Failed":
         decision = classify(exc)
         cost = self._billed(parcel.requests[0], exc)
-        record = replace(
-            parcels.record(parcel, ticket, CallStatus.FAILED, exc.latency_ms, exc.usage, cost),
-            error=parcels.error(exc),
-            metadata=dict(parcel.tags),
-        )
+        record = parcels.failed(parcel, ticket, exc, cost)
         await self._settle(
             ticket,
             Settlement(
@@ -270,7 +263,7 @@ class Caller:
 
     async def _settle(self, ticket: Ticket, settlement: Settlement) -> None:
         try:
-            await asyncio.shield(self._gate.settle(ticket, settlement))
+            await self._gate.settle(ticket, settlement)
         except GateUnavailable as exc:
             # The gate comes back without this ticket, or the reaper finds its row and drops the intent.
             log.warning("ticket not settled", extra={"call_id": ticket.ask.call_id, "error": str(exc)})

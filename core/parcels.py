@@ -1,7 +1,7 @@
 """What the caller sends and what it brings back: parcels, outcomes, and the rows that calls become."""
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from core.errors import ProviderError, ProviderRefused
 from core.model import (
@@ -14,7 +14,6 @@ from core.model import (
     JsonObject,
     Reply,
     Request,
-    Usage,
 )
 from core.ports import Refusal, Refused, Ticket
 
@@ -75,23 +74,45 @@ def answers(call_id: int, reply: Reply) -> tuple[Answer, ...]:
     return tuple(Answer(call_id=call_id, vector=vector, position=i) for i, vector in enumerate(reply.vectors))
 
 
-def record(
-    parcel: Parcel, ticket: Ticket, status: CallStatus, latency_ms: float, usage: Usage | None, cost: float | None
-) -> CallRecord:
-    """The row of a call, without what came back."""
+def answered(parcel: Parcel, ticket: Ticket, reply: Reply, cost: float | None) -> CallRecord:
+    """The row of a call that succeeded."""
+    return _record(
+        parcel,
+        ticket,
+        status=CallStatus.SUCCESS,
+        latency_ms=round(reply.latency_ms, 3),
+        usage=reply.usage,
+        cost_usd=cost,
+        response=reply.response,
+        metadata={**parcel.tags, "request_id": reply.request_id, "served_model": reply.model},
+    )
+
+
+def failed(parcel: Parcel, ticket: Ticket, exc: ProviderError, cost: float | None) -> CallRecord:
+    """The row of a call that failed."""
+    return _record(
+        parcel,
+        ticket,
+        status=CallStatus.FAILED,
+        latency_ms=round(exc.latency_ms, 3),
+        usage=exc.usage,
+        cost_usd=cost,
+        error=_error(exc),
+        metadata=dict(parcel.tags),
+    )
+
+
+def _record(parcel: Parcel, ticket: Ticket, **outcome: Any) -> CallRecord:
     ask = ticket.ask
     return CallRecord(
         id=ask.call_id,
         provider=ask.provider,
         model=ask.model,
         modality=ask.modality,
-        status=status,
         fingerprint=ask.fingerprint,
         request=_request_json(parcel.requests),
-        latency_ms=round(latency_ms, 3),
-        usage=usage,
-        cost_usd=cost,
         cost_max_usd=ask.worst_usd,
+        **outcome,
     )
 
 
@@ -107,7 +128,7 @@ def _request_json(requests: tuple[Request, ...]) -> JsonObject:
     return {"input": texts, "dimensions": first.dimensions}
 
 
-def error(exc: ProviderError) -> JsonObject:
+def _error(exc: ProviderError) -> JsonObject:
     """What a failed call's row says of its error."""
     said: dict[str, object] = {"type": type(exc).__name__, "message": exc.message[:2000]}
     if isinstance(exc, ProviderRefused):

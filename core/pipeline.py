@@ -14,7 +14,7 @@ from core.errors import CacheUnavailable
 from core.fingerprint import fingerprint
 from core.heartbeat import Heartbeat, Hold, Stop
 from core.judging import Item, Judge
-from core.model import Answer, CallRecord, ChatRequest, ChunkRef, Job, JsonObject, SweepState
+from core.model import Answer, CallRecord, ChatRequest, ChunkRef, EmbeddingRequest, Job, JsonObject, SweepState
 from core.packing import pack
 from core.parcels import Called, Closed, Halted, NotCalled, Parcel, Parked
 from core.ports import Cache, ChunkSummary, Clock, Follow, Kind, Lead, Leases, Ledger, Meter, SingleFlight
@@ -169,10 +169,14 @@ class _Run:
         return [(item, claims[item.fingerprint]) for item in items]
 
     def _parcels(self, items: list[Item]) -> list[list[Item]]:
-        if not items or isinstance(items[0].request, ChatRequest):
+        texts = [item.request.text for item in items if isinstance(item.request, EmbeddingRequest)]
+        if not texts:
             return [[item] for item in items]
-        sizes = [self._engine.meter.prompt_tokens(item.request) for item in items]
-        return [[items[i] for i in indexes] for indexes in pack(sizes)]
+        # A token has a byte at least: what fits in one call by its bytes need not be counted.
+        packs = pack([len(text.encode(errors="replace")) for text in texts])
+        if len(packs) > 1:
+            packs = pack([self._engine.meter.prompt_tokens(item.request) for item in items])
+        return [[items[i] for i in indexes] for indexes in packs]
 
     async def _follow(self, item: Item, claim: Answer | Lead | Follow) -> None:
         """Waits for the answer that another worker is getting, or takes over when that one died."""

@@ -188,7 +188,9 @@ class Gate(Protocol):
         """Sleeps until the ticket's call may go, behind any freeze that came meanwhile."""
         ...
 
-    async def settle(self, ticket: Ticket, settlement: Settlement) -> None: ...
+    async def settle(self, ticket: Ticket, settlement: Settlement) -> None:
+        """Ends a ticket. In hand before the first wait: cancelling it cancels the waiting only."""
+        ...
 
 
 class GateAdmin(Protocol):
@@ -335,7 +337,9 @@ class Ledger(Protocol):
 class Meter(Protocol):
     """Tokens and prices. Unknown model: price None, never 0."""
 
-    def prompt_tokens(self, request: Request) -> int: ...
+    def prompt_tokens(self, request: Request, *, exact: bool = True) -> int:
+        """Tokens of the request. Counting costs more than the rest of a call; ``exact`` False: a guess, rather high."""
+        ...
 
     def worst_case(self, request: Request, prompt_tokens: int) -> tuple[int, float | None]:
         """The most tokens and USD that the request can cost."""

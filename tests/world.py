@@ -138,7 +138,7 @@ class ToyKind:
 class FlatMeter:
     """Ten prompt tokens, at most ten more, a cent a call."""
 
-    def prompt_tokens(self, request: Request) -> int:
+    def prompt_tokens(self, request: Request, *, exact: bool = True) -> int:
         return 10
 
     def worst_case(self, request: Request, prompt_tokens: int) -> tuple[int, float | None]:

@@ -152,6 +152,7 @@ class Runtime:
                 cache_ttl_s=settings.cache_ttl,
                 scope="" if name == RULES else cache_scope(name, settings),
                 shares=settings.cache_enabled,
+                counts_tokens=settings.rate_limit_tpm is not None,
             )
         return self._channels[name]
 

@@ -66,7 +66,7 @@ class RedisCache:
         return found
 
     async def put(self, call: CallRecord, answers: Mapping[str, Answer], *, ttl_s: float) -> None:
-        """Stores a call and its answers, and ends the leads. One round trip, shared with all stored at the same time."""
+        """Stores a call and its answers, and ends the leads. One round trip, shared with what is stored meanwhile."""
         sweep = str(call.metadata.get("sweep", ""))
         values = {
             print_: pack_entry(Entry(answer=answer, sweep=sweep, model=call.model))

@@ -7,7 +7,6 @@ import asyncio
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, TypeAlias
 
 import orjson
@@ -212,7 +211,7 @@ def _counted(ask: Ask) -> int:
 
 
 def _dump(ask: Ask) -> str:
-    return orjson.dumps(asdict(ask)).decode()
+    return orjson.dumps(ask).decode()
 
 
 def nano(usd: float | None, *, up: bool = True) -> int:
