@@ -36,14 +36,18 @@ class AlreadyThere(LedgerRefused):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long a role waits for a statement and for a lock, in seconds; 0: for ever."""
+    """How long a role waits for a statement and for a lock, and the server for the role's next statement in a
+    transaction, in seconds; 0: for ever.
+    """
 
     statement_s: int
     lock_s: int
+    idle_s: int = 0
 
 
 ROLES = {
-    "worker": Patience(statement_s=30, lock_s=10),  # a stuck statement must not stop a heartbeat
+    # A stuck statement must not stop a heartbeat, nor a frozen process keep others from the rows that it has locked.
+    "worker": Patience(statement_s=30, lock_s=10, idle_s=10),
     "reader": Patience(statement_s=300, lock_s=10),  # exports and reports
     "producer": Patience(statement_s=0, lock_s=0),  # waits for another producer of the same name, migrates
 }
@@ -207,7 +211,8 @@ def _socket_options(address: URL) -> dict[str, Any]:
 def _set_patience(connection: Any, patience: Patience) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false)",
-            (f"{patience.statement_s}s", f"{patience.lock_s}s"),
+            """SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),
+                set_config('idle_in_transaction_session_timeout', %s, false)""",
+            (f"{patience.statement_s}s", f"{patience.lock_s}s", f"{patience.idle_s}s"),
         )
     connection.commit()

@@ -11,10 +11,21 @@ from core.errors import LedgerUnavailable
 from core.model import CallRecord, ChunkRef
 from core.ports import Intent
 from db import calls, closing
-from db.engine import connect, dial, normalise, transaction, translated
+from db.engine import Cursor, connect, dial, normalise, transaction, translated
 from db.specs import NOTIFY
 
 _LEADER = 0x6C6C6D66  # the advisory lock that makes one feeder the leader
+
+_CHALLENGE_EVERY = 3  # tries
+_SILENT_S = 10  # a leader asks at least once a second; one that is frozen keeps its connection, and so its lock
+
+# Its session is ended: when it wakes up, it finds that it leads no more. Only its own user may do that.
+_DEPOSE = """
+    SELECT pg_terminate_backend(a.pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+    WHERE l.locktype = 'advisory' AND l.classid = 0 AND l.objid = %s AND l.granted AND a.usename = current_user
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND a.state <> 'active' AND a.state_change < clock_timestamp() - %s * interval '1 second'
+"""
 
 # Old sweeps first, but in turns: what a sweep has in the queue already counts as turns it has had.
 _TAKE = """
@@ -75,6 +86,7 @@ class Feed:
         self._engine = connect(self._address, pool=2)
         self._session: psycopg2.extensions.connection | None = None
         self._leads = False
+        self._turned_down = 0
 
     def lead(self) -> bool:
         """Whether this process is the leader. The lock ends with its connection, which every call checks."""
@@ -86,10 +98,17 @@ class Feed:
                     cursor.execute("SELECT pg_try_advisory_lock(%s)", (_LEADER,))
                     row = cursor.fetchone()
                     self._leads = row is not None and bool(row[0])
+                    self._challenge(cursor)
         except LedgerUnavailable:
             self._drop_session()
             raise
         return self._leads
+
+    def _challenge(self, cursor: Cursor) -> None:
+        """Now and then, who is turned down looks whether the leader is still there."""
+        self._turned_down = 0 if self._leads else self._turned_down + 1
+        if self._turned_down and self._turned_down % _CHALLENGE_EVERY == 0:
+            cursor.execute(_DEPOSE, (_LEADER, _SILENT_S))
 
     def wait(self, timeout_s: float) -> bool:
         """Sleeps until a producer or a worker has news (True), at most ``timeout_s``."""
