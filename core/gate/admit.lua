@@ -49,7 +49,7 @@ local function admit(op, era, limits, now)
     local answer = check_budget(sweep, worst, cap, era, now)
     if answer then return answer end
   end
-  local tokens = math.ceil(est * ratio(p, model))
+  local tokens = expected(p.models, model, est)
   if limit > 0 then tokens = math.min(tokens, limit) end
   local costs = { 1, tokens }
   local t, step = math.max(now, p.frozen), 0

@@ -8,14 +8,18 @@ local touched = {}
 
 local function new_provider(now)
   return {
-    d = { new_dimension(), new_dimension() }, b = new_breaker(now), m = {}, frozen = 0, pushed = 0, line = 0,
-    ease = 1, eased = now, hits = 0, hit_at = 0, cool = 0, room = 8, slow = true, born = 0,
+    d = { new_dimension(), new_dimension() }, b = new_breaker(now), models = {}, frozen = 0, pushed = 0, line = 0,
+    ease = 1, eased = now, knee = 1, hits = 0, hit_at = 0, cool = 0, room = 8, slow = true, born = 0,
   }
 end
 
--- Easing after a burst of 429s ends slowly, and only while calls come.
+-- Easing after a burst of 429s ends fast, but slowly around the knee, the speed at which the burst came: there is the
+-- limit that nobody tells, or it was (the idea of CUBIC, RFC 9438). Only while calls come.
 local function recover(p, now)
-  if p.ease < 1 then p.ease = math.min(1, p.ease + 0.02 * math.min(1, now - p.eased)) end
+  if p.ease < 1 then
+    local near = math.abs(p.ease / p.knee - 1) < 0.05
+    p.ease = math.min(1, p.ease * (1 + (near and 0.003 or 0.05) * math.min(1, now - p.eased)))
+  end
   p.eased = now
 end
 
@@ -25,6 +29,7 @@ local function provider(name, era, limits, now)
   local raw = redis.call('GET', PREFIX .. 'provider:' .. name)
   p = raw and unpack_state(raw) or new_provider(now)
   p.name = name
+  p.knee, p.models = p.knee or 1, p.models or {}  -- an older version's workers may have written the state
   p.intents = PREFIX .. 'intents:' .. name
   p.flying = redis.call('HLEN', p.intents)
   p.told = limits[name] or { 0, 0, 0 }
@@ -60,13 +65,16 @@ local function freeze(p, duration, now)
   p.pushed = p.pushed + to - from
 end
 
--- Nobody told the truth about the limit: three 429s in ten seconds make everything a quarter slower, once a cooldown.
+-- Nobody told the truth about the limit: three 429s in ten seconds make everything a tenth slower, and, where that does
+-- not help, a quarter, once a cooldown.
 local function throttled(p, now)
   if now - p.hit_at > 10 then p.hits, p.hit_at = 0, now end
   p.hits = p.hits + 1
   if p.hits < 3 or now < p.cool then return end
+  local again = now < p.cool + 8
   p.hits, p.cool = 0, now + 2
-  p.ease = math.max(0.05, p.ease * 0.75)
+  p.knee = p.ease
+  p.ease = math.max(0.05, p.ease * (again and 0.75 or 0.9))
   p.room = math.max(1, math.floor(math.min(p.room, p.flying + 1) * 0.75))
   p.slow = false
 end
@@ -84,23 +92,4 @@ end
 local function grow(p)
   if not adaptive(p) or p.flying + 1 < p.room * 0.9 then return end
   p.room = math.min(4096, p.room + (p.slow and 1 or 1 / p.room))
-end
-
--- How the real tokens of a model compare with the estimates, over about the last 200 calls. The first ones are probes,
--- booked as if they were a good deal larger: too slow for a second is better than too fast.
-local UNKNOWN = 4
-
-local function ratio(p, model)
-  local m = p.m[model]
-  if not m then return UNKNOWN end
-  return m.real / m.est * (1 + 2 / m.n)
-end
-
-local function learn(p, model, est, real)
-  local m = p.m[model] or { est = 0, real = 0, n = 0 }
-  local keep = 1 - 1 / 200
-  m.est = m.est * keep + math.max(1, est)
-  m.real = m.real * keep + real
-  m.n = math.min(m.n + 1, 1000)
-  p.m[model] = m
 end

@@ -1,13 +1,14 @@
 """The twin of provider.lua: one provider's state."""
 
 import math
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 from core.gate.breaker import Breaker
+from core.gate.estimate import Learned
 from core.gate.schedule import BURST, FULL, Dimension
 
 DAY = 86400.0
-UNKNOWN = 4.0
 
 
 @dataclass(slots=True)
@@ -38,13 +39,14 @@ class ProviderState:
     breaker: Breaker
     eased: float
     dimensions: tuple[Dimension, ...] = field(default_factory=_new_dimensions)
-    models: dict[str, list[float]] = field(default_factory=dict)
+    models: defaultdict[str, Learned] = field(default_factory=lambda: defaultdict(Learned))
     intents: dict[int, Intended] = field(default_factory=dict)
     told: list[int] = field(default_factory=lambda: [0, 0, 0])
     frozen: float = 0.0
     pushed: float = 0.0
     line: float = 0.0
     ease: float = 1.0
+    knee: float = 1.0
     hits: int = 0
     hit_at: float = 0.0
     cool: float = 0.0
@@ -68,9 +70,10 @@ class ProviderState:
             self.room = min(4096.0, self.room + (1 if self.slow else 1 / self.room))
 
     def recover(self, now: float) -> None:
-        """Easing ends slowly, and only while calls come."""
+        """Easing ends, slowly around the knee, and only while calls come."""
         if self.ease < 1:
-            self.ease = min(1.0, self.ease + 0.02 * min(1.0, now - self.eased))
+            near = abs(self.ease / self.knee - 1) < 0.05
+            self.ease = min(1.0, self.ease * (1 + (0.003 if near else 0.05) * min(1.0, now - self.eased)))
         self.eased = now
 
     def freeze(self, duration: float, now: float) -> None:
@@ -90,20 +93,9 @@ class ProviderState:
         self.hits += 1
         if self.hits < 3 or now < self.cool:
             return
+        again = now < self.cool + 8
         self.hits, self.cool = 0, now + 2
-        self.ease = max(0.05, self.ease * 0.75)
+        self.knee = self.ease
+        self.ease = max(0.05, self.ease * (0.75 if again else 0.9))
         self.room = max(1, math.floor(min(self.room, len(self.intents) + 1) * 0.75))
         self.slow = False
-
-    def ratio(self, model: str) -> float:
-        """Real tokens for each estimated one."""
-        if model not in self.models:
-            return UNKNOWN
-        est, real, count = self.models[model]
-        return real / est * (1 + 2 / count)
-
-    def learn(self, model: str, est: float, real: float) -> None:
-        """Takes a settled call into the ratio."""
-        old_est, old_real, count = self.models.get(model, (0.0, 0.0, 0))
-        keep = 1 - 1 / 200
-        self.models[model] = [old_est * keep + max(1, est), old_real * keep + real, min(count + 1, 1000)]

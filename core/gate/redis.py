@@ -25,7 +25,7 @@ from core.ports import Admission, Ask, Clock, Intent, Settlement, Ticket
 
 log = logging.getLogger(__name__)
 
-_PARTS = ("clock", "schedule", "breaker", "provider", "budget", "admit", "settle", "main")
+_PARTS = ("clock", "schedule", "breaker", "estimate", "provider", "budget", "admit", "settle", "main")
 _PREFIX = "llmsweep:gate:"
 _BATCH = 256  # operations a script: about 3 ms of the server's time
 _GATHER_S = (

@@ -16,7 +16,7 @@ local function settle_tokens(p, op, intent)
     correct(p.d[2], intent.slot, -intent.tokens)
   elseif real >= 0 then
     correct(p.d[2], intent.slot, real - intent.tokens)
-    if real > 0 then learn(p, op[4], intent.est, real) end
+    if real > 0 then learn(p.models, op[4], intent.est, real) end
   end
 end
 

@@ -117,7 +117,7 @@ class Twin:
         )
         if refused is not None:
             return refused
-        tokens = math.ceil(est * p.ratio(model))
+        tokens = p.models[model].expected(est)
         if p.dimensions[1].limit > 0:
             tokens = min(tokens, p.dimensions[1].limit)
         costs = (1, tokens)
@@ -192,7 +192,7 @@ def _settle_tokens(p: ProviderState, intent: Intended, model: str, real: int | N
     elif real >= 0:
         tokens.correct(intent.slot, real - intent.tokens)
         if real > 0:
-            p.learn(model, intent.est, real)
+            p.models[model].learn(intent.est, real)
 
 
 def _take_hints(p: ProviderState, hints: list[list[Any]], slot: int, now: float) -> None:
