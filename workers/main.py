@@ -61,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _on_signals(runtime, feeder)
     slots = args.slots or loaded.worker_slots
     queues = ",".join(queue_name(name) for name in args.provider)
+    app.conf.worker_consumer = "workers.consumer:GuardedConsumer"
     app.worker_main(
         [
             "worker",
