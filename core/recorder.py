@@ -12,7 +12,7 @@ from core.ports import Clock, Ledger
 log = logging.getLogger(__name__)
 
 _BATCH = 500  # outcomes a transaction; larger ones cost no less a row
-_GATHER_S = 0.01  # how long the first outcome waits for company
+_GATHER_S = 0.03  # how long the first outcome waits for company: a transaction costs as much as 50 rows
 _RETRY_S = (0.2, 0.5, 1.0, 2.0)
 
 
