@@ -232,25 +232,32 @@ class Caller:
 
     async def _failed(self, parcel: Parcel, ticket: Ticket, exc: ProviderError) -> "_Failed":
         decision = classify(exc)
-        cost = self._billed(parcel.requests[0], exc)
+        cost, most = self._billed(parcel.requests[0], exc)
         record = parcels.failed(parcel, ticket, exc, cost)
+        if most is not None:
+            record = replace(record, cost_max_usd=most)
         await self._settle(
             ticket,
             Settlement(
                 health=decision.health,
                 tokens=None if exc.usage is None else exc.usage.total,
-                cost_usd=ticket.ask.worst_usd if cost is None else cost,
+                cost_usd=record.cost_max_usd if cost is None else cost,
                 freeze_s=decision.freeze_s if isinstance(decision, Retry) else None,
                 limits=exc.limits,
             ),
         )
         return _Failed(decision=decision, record=record)
 
-    def _billed(self, first: Request, exc: ProviderError) -> float | None:
-        """What a failed call cost; None: nobody knows, a timeout or a broken answer may have been billed."""
-        if exc.usage is not None:
-            return self._meter.cost(first.provider, first.model, exc.usage)
-        return 0.0 if isinstance(exc, ProviderRefused) else None
+    def _billed(self, first: Request, exc: ProviderError) -> tuple[float | None, float | None]:
+        """What a failed call cost, and the most that it can have cost; None: nobody knows.
+
+        A timeout or a broken answer may have been billed. An answer that tells its tokens and holds nothing else
+        (no choices) costs that, or nothing.
+        """
+        counted = None if exc.usage is None else self._meter.cost(first.provider, first.model, exc.usage)
+        if not isinstance(exc, ProviderRefused):
+            return None, counted
+        return (0.0 if exc.usage is None else counted), counted
 
     # -- after
 

@@ -67,7 +67,7 @@ async def run_chunk(engine: Engine, ref: ChunkRef) -> ChunkSummary | None:
         finally:
             await run.release(tuple(hold.leads))
             if hold.stop is not Stop.LOST:
-                await engine.leases.finish(lease)
+                await run.finish()
     return run.judge.summary(len(jobs))
 
 
@@ -101,6 +101,10 @@ class _Run:
             await self.resolve(await self.items([job]))
         else:
             self._hold.halt(Stop.LOST)
+
+    async def finish(self) -> None:
+        """Gives the chunk back."""
+        await self._patiently(lambda: self._engine.leases.finish(self._lease))
 
     # -- render
 

@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 
 DEPTH = 256  # chunks published and not yet leased, a provider; what keeps Redis small whatever the sweep's size
 _LOST_AFTER_S = 5.0
-_CHORE_EVERY_S = 5.0
+_CHORE_EVERY_S = 2.0
+_GRACE_S = 2.0  # after an absence of the ledger: workers that have lived through it renew their leases first
 _BUSY_S, _IDLE_S, _AWAY_S = 0.2, 1.0, 1.0
 
 
@@ -35,6 +36,7 @@ class Feeder:
         self._feed = feed
         self._chore = chore
         self._chore_due = 0.0
+        self._leading_since: float | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="feeder", daemon=True)
 
@@ -51,25 +53,34 @@ class Feeder:
     def turn(self) -> int:
         """One round of work if this process leads; returns the number of messages published."""
         if not self._feed.lead():
+            self._leading_since = None
             return 0
-        lapsed = self._feed.requeue_lapsed()
-        if lapsed:
-            log.warning("chunks of a dead or stalled worker given out again", extra={"chunks": lapsed})
+        self._leading_since = self._leading_since or time.monotonic()
+        if time.monotonic() - self._leading_since >= _GRACE_S:
+            self._clear_away()
         closed = self._feed.close_sweeps()
         if closed:
             log.info("sweeps closed", extra={"sweeps": closed})
+        return sum(self._fill(provider) for provider in self._feed.providers())
+
+    def _clear_away(self) -> None:
+        """What the dead have left behind."""
+        lapsed = self._feed.requeue_lapsed()
+        if lapsed:
+            log.warning("chunks of a dead or stalled worker given out again", extra={"chunks": lapsed})
         if time.monotonic() >= self._chore_due:
             self._chore()
             self._chore_due = time.monotonic() + _CHORE_EVERY_S
-        return sum(self._fill(provider) for provider in self._feed.providers())
 
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
                 busy = self.turn()
                 self._feed.wait(_BUSY_S if busy else _IDLE_S)
-            except (Unavailable, OperationalError, OSError) as exc:
-                log.warning("feeding waits", extra={"error": str(exc)})
+            except Exception as exc:
+                self._leading_since = None
+                expected = isinstance(exc, Unavailable | OperationalError | OSError)
+                log.warning("feeding waits", extra={"error": str(exc)}, exc_info=not expected)
                 self._stop.wait(_AWAY_S)
 
     def _fill(self, provider: str) -> int:

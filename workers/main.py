@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"sweep worker: {exc}{hint}\n")
         return 2
     feed = Feed(loaded.database_url)
-    reaper = Reaper(runtime, feed, older_than_s=2 * loaded.chunk_lease_s)
+    reaper = Reaper(runtime, feed, older_than_s=loaded.chunk_lease_s)
     indexer = Indexer(loaded.database_url)
 
     def chores() -> None:

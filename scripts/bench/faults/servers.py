@@ -17,6 +17,7 @@ from scripts.bench.faults.judge import RESUMED_GOAL_S, Case, bounded
 from scripts.bench.faults.stage import Run, Stage
 
 _AWAY_S = 6.0
+_LONG_S = 13.0  # longer than a lease
 
 
 def broker_killed(stage: Stage) -> Case:
@@ -94,8 +95,8 @@ def postgres_away(stage: Stage) -> Case:
     run.reach(0.3)
     with _supervisor_stopped(stage):
         os.kill(_postmaster(stage), signal.SIGQUIT)
-        sent = _held(run)
-    return _kept_back(run, f"PostgreSQL away for {_AWAY_S:g} s", sent)
+        sent = _held(run, _LONG_S)
+    return _kept_back(run, f"PostgreSQL away for {_LONG_S:g} s", sent)
 
 
 def postgres_hung(stage: Stage) -> Case:
@@ -113,10 +114,10 @@ def postgres_hung(stage: Stage) -> Case:
     return _kept_back(run, f"PostgreSQL hung for {_AWAY_S:g} s", sent)
 
 
-def _held(run: Run) -> int:
+def _held(run: Run, seconds: float = _AWAY_S) -> int:
     """Lets the fault stay for its time; returns how many calls were sent after it had come."""
-    before, until = run.stage.requests(), time.monotonic() + _AWAY_S
-    wait_for("the fault's time", lambda: time.monotonic() >= until, timeout_s=2 * _AWAY_S)
+    before, until = run.stage.requests(), time.monotonic() + seconds
+    wait_for("the fault's time", lambda: time.monotonic() >= until, timeout_s=2 * seconds)
     return run.stage.requests() - before
 
 
