@@ -1,4 +1,4 @@
-"""Where fields come from: a database, JSON documents and schemas, CSV files. One job a field."""
+"""Where fields come from: a database, JSON documents and schemas, CSV and Parquet files. One job a field."""
 
 import fnmatch
 from collections.abc import Iterable, Iterator
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import InputError
 from core.model import JobDraft
-from tasks.dictionary import documents, relational, tabular
+from tasks.dictionary import columnar, documents, relational, tabular
 from tasks.dictionary.fields import FieldTable, Policy
 from tasks.drafts import checked
 from tasks.kind import Found, Problem
@@ -16,6 +16,7 @@ from tasks.kind import Found, Problem
 _SQLITE = b"SQLite format 3\0"
 _DOCUMENTS = {".json", ".jsonl", ".ndjson", ".geojson"}
 _TABLES = {".csv", ".tsv"}
+_COLUMNAR = {".parquet"}
 _DATABASES = {".db", ".sqlite", ".sqlite3"}
 
 
@@ -52,7 +53,7 @@ def jobs(source: DictionarySource, options: DictionaryOptions) -> Iterator[Found
         allowed=options.allow_columns,
     )
     if not source.url and not source.paths:
-        raise InputError("a dictionary needs a source", hint="a database URL, or JSON, CSV or SQLite files")
+        raise InputError("a dictionary needs a source", hint="a database URL, or JSON, CSV, Parquet or SQLite files")
     yield from checked(
         _drafts(_tables(source, options, policy), policy),
         nothing=f"nothing to describe in {_shown(source)}",
@@ -113,9 +114,11 @@ def _file(path: Path, name: str, options: DictionaryOptions, policy: Policy) -> 
     suffix = path.suffix.lower()
     if suffix in _TABLES:
         return tabular.table(path, name, encoding=options.encoding, policy=policy)
+    if suffix in _COLUMNAR:
+        return columnar.table(path, name, policy=policy)
     if suffix in _DOCUMENTS:
         return documents.table(path, name, encoding=options.encoding, policy=policy)
-    return Problem(where=str(path), what="not a JSON, JSON lines, CSV, TSV or SQLite file")
+    return Problem(where=str(path), what="not a JSON, JSON lines, CSV, TSV, Parquet or SQLite file")
 
 
 def matches(patterns: Iterable[str], names: Iterable[str]) -> bool:
@@ -134,10 +137,10 @@ def _expand(paths: Iterable[str]) -> Iterator[Path]:
             inside = [
                 p
                 for p in sorted(path.rglob("*"))
-                if p.suffix.lower() in _DOCUMENTS | _TABLES | _DATABASES and p.is_file()
+                if p.suffix.lower() in _DOCUMENTS | _TABLES | _COLUMNAR | _DATABASES and p.is_file()
             ]
             if not inside:
-                raise InputError(f"no JSON, CSV or SQLite file under {path}")
+                raise InputError(f"no JSON, CSV, Parquet or SQLite file under {path}")
             yield from inside
         elif path.is_file():
             yield path

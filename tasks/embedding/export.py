@@ -1,17 +1,32 @@
-"""Vectors as .npy, the array format of NumPy, with their keys as JSONL beside: line i tells what row i is."""
+"""Vectors as Parquet, or as .npy, the array format of NumPy, with their keys as JSONL beside: line i tells row i."""
 
+import itertools
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import orjson
 
 from core.errors import InputError
 from core.model import ResultRow
+from tasks import parquet
+from tasks.parquet import Type
+
+_COLUMNS = {
+    "key": Type.TEXT,
+    "document": Type.TEXT,
+    "position": Type.INTEGER,
+    "title": Type.TEXT,
+    "text": Type.TEXT,
+    "provider": Type.TEXT,
+    "model": Type.TEXT,
+    "call_id": Type.INTEGER,
+    "vector": Type.VECTOR,
+}
 
 _Space: TypeAlias = tuple[str, str, int]  # provider, model, dimension
 
@@ -37,6 +52,28 @@ def write_npy(rows: Iterator[ResultRow], out: Path) -> str:
         told = [pair.publish(_path(out, space, alone=len(files) == 1)) for space, pair in files.items()]
     without = f"; {skipped} jobs without a vector" if skipped else ""
     return f"{', '.join(told)}{without}"
+
+
+def write_parquet(rows: Iterator[ResultRow], out: Path) -> str:
+    """A row a vector with its text, in input order; models and dimensions may differ from row to row."""
+    skipped = 0
+
+    def told() -> Iterator[Sequence[Any]]:
+        nonlocal skipped
+        for row in rows:
+            if row.vector is None:
+                skipped += 1
+                continue
+            given = (row.input.get(name) for name in ("document", "position", "title", "text"))
+            yield [row.key, *given, row.provider, row.model, row.call_id, row.vector]
+
+    found = told()
+    first = next(found, None)
+    if first is None:
+        raise InputError("there are no vectors to export", hint="sweep status tells what is done")
+    count = parquet.write(out, _COLUMNS, itertools.chain([first], found))
+    without = f"; {skipped} jobs without a vector" if skipped else ""
+    return f"{count} vectors in {out}{without}"
 
 
 class _Pair:

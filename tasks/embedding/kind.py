@@ -38,7 +38,7 @@ class EmbeddingKind:
     name = "embedding"
     source_model: type[BaseModel] = EmbeddingSource
     options_model: type[BaseModel] = EmbeddingOptions
-    formats: Sequence[str] = ("npy",)
+    formats: Sequence[str] = ("npy", "parquet")
     wants_vectors = True
 
     def jobs(self, source: JsonObject, options: JsonObject) -> Iterator[Found]:
@@ -93,9 +93,13 @@ class EmbeddingKind:
         return None
 
     def export(self, rows: Iterator[ResultRow], fmt: str, out: Path) -> str:
-        if fmt != "npy":
-            raise InputError(f"embedding has no format {fmt!r}", hint="formats: npy, jsonl")
-        return export.write_npy(rows, out)
+        match fmt:
+            case "npy":
+                return export.write_npy(rows, out)
+            case "parquet":
+                return export.write_parquet(rows, out)
+            case _:
+                raise InputError(f"embedding has no format {fmt!r}", hint="formats: npy, parquet, jsonl")
 
 
 def _in(source: EmbeddingSource) -> str:

@@ -1,4 +1,4 @@
-"""Answers as CSV, beside the columns that they were asked with."""
+"""Answers as CSV or Parquet, beside what they were asked with."""
 
 import csv
 import io
@@ -13,6 +13,8 @@ import orjson
 
 from core.errors import InputError
 from core.model import ResultRow
+from tasks import parquet
+from tasks.parquet import Type
 
 _COLUMNS = (
     "key",
@@ -27,6 +29,14 @@ _COLUMNS = (
     "prompt_tokens",
     "completion_tokens",
     "cost_usd",
+)
+_TYPES = (
+    *(Type.TEXT for _ in range(7)),
+    Type.INTEGER,
+    Type.BOOLEAN,
+    Type.INTEGER,
+    Type.INTEGER,
+    Type.NUMBER,
 )
 
 
@@ -49,6 +59,16 @@ def write_csv(rows: Iterator[ResultRow], out: Path) -> str:
             _publish(out, [*_COLUMNS, *(f"input.{name}" for name in inputs)], body)
     except OSError as exc:
         raise InputError(f"cannot write {out}: {exc.strerror}") from exc
+    return f"{count} answers in {out}"
+
+
+def write_parquet(rows: Iterator[ResultRow], out: Path) -> str:
+    """A row a job, in input order; the input is one column, as JSON: a Parquet file names its columns at its start."""
+    count = parquet.write(
+        out,
+        dict(zip((*_COLUMNS, "input"), (*_TYPES, Type.TEXT), strict=True)),
+        ([*_result(row), orjson.dumps(row.input.get("row", {})).decode()] for row in rows),
+    )
     return f"{count} answers in {out}"
 
 

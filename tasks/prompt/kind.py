@@ -26,7 +26,7 @@ class PromptKind:
     name = "prompt"
     source_model: type[BaseModel] = PromptSource
     options_model: type[BaseModel] = PromptOptions
-    formats: Sequence[str] = ("csv",)
+    formats: Sequence[str] = ("csv", "parquet")
     wants_vectors = False
 
     def jobs(self, source: JsonObject, options: JsonObject) -> Iterator[Found]:
@@ -72,9 +72,13 @@ class PromptKind:
         return None
 
     def export(self, rows: Iterator[ResultRow], fmt: str, out: Path) -> str:
-        if fmt != "csv":
-            raise InputError(f"prompt has no format {fmt!r}", hint="formats: csv, jsonl")
-        return export.write_csv(rows, out)
+        match fmt:
+            case "csv":
+                return export.write_csv(rows, out)
+            case "parquet":
+                return export.write_parquet(rows, out)
+            case _:
+                raise InputError(f"prompt has no format {fmt!r}", hint="formats: csv, parquet, jsonl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
