@@ -9,16 +9,16 @@ local touched = {}
 local function new_provider(now)
   return {
     d = { new_dimension(), new_dimension() }, b = new_breaker(now), models = {}, frozen = 0, pushed = 0, line = 0,
-    ease = 1, eased = now, knee = 1, hits = 0, hit_at = 0, cool = 0, room = 8, slow = true, born = 0,
+    ease = 1, eased = now, knee = 1, hits = 0, hit_at = 0, passed = 0, cool = 0, room = 8, slow = true, born = 0,
   }
 end
 
--- Easing after a burst of 429s ends fast, but slowly around the knee, the speed at which the burst came: there is the
--- limit that nobody tells, or it was (the idea of CUBIC, RFC 9438). Only while calls come.
+-- Easing after a burst of 429s ends the faster, the farther from the knee, the speed at which the burst came: there the
+-- limit is that nobody tells, or it was (the idea of CUBIC, RFC 9438). Only while calls come.
 local function recover(p, now)
   if p.ease < 1 then
-    local near = math.abs(p.ease / p.knee - 1) < 0.05
-    p.ease = math.min(1, p.ease * (1 + (near and 0.003 or 0.05) * math.min(1, now - p.eased)))
+    local pace = math.min(0.1, math.max(0.003, math.abs(p.ease / p.knee - 1) / 2))
+    p.ease = math.min(1, p.ease * (1 + pace * math.min(1, now - p.eased)))
   end
   p.eased = now
 end
@@ -29,7 +29,7 @@ local function provider(name, era, limits, now)
   local raw = redis.call('GET', PREFIX .. 'provider:' .. name)
   p = raw and unpack_state(raw) or new_provider(now)
   p.name = name
-  p.knee, p.models = p.knee or 1, p.models or {}  -- an older version's workers may have written the state
+  p.knee, p.passed, p.models = p.knee or 1, p.passed or 0, p.models or {}  -- an older version's workers may have written the state
   p.intents = PREFIX .. 'intents:' .. name
   p.flying = redis.call('HLEN', p.intents)
   p.told = limits[name] or { 0, 0, 0 }
@@ -65,16 +65,17 @@ local function freeze(p, duration, now)
   p.pushed = p.pushed + to - from
 end
 
--- Nobody told the truth about the limit: three 429s in ten seconds make everything a tenth slower, and, where that does
--- not help, a quarter, once a cooldown.
+-- Nobody told the truth about the limit: three 429s in ten seconds make everything a tenth slower; soon again, a quarter;
+-- and half, where more are refused than pass. Once a cooldown, in which what was booked ahead goes.
 local function throttled(p, now)
-  if now - p.hit_at > 10 then p.hits, p.hit_at = 0, now end
+  if now - p.hit_at > 10 then p.hits, p.passed, p.hit_at = 0, 0, now end
   p.hits = p.hits + 1
   if p.hits < 3 or now < p.cool then return end
-  local again = now < p.cool + 8
-  p.hits, p.cool = 0, now + 2
+  local factor = 0.9
+  if now < p.cool + 8 then factor = p.hits > p.passed and 0.5 or 0.75 end
+  p.hits, p.passed, p.cool = 0, 0, now + 1.5
   p.knee = p.ease
-  p.ease = math.max(0.05, p.ease * (again and 0.75 or 0.9))
+  p.ease = math.max(0.05, p.ease * factor)
   p.room = math.max(1, math.floor(math.min(p.room, p.flying + 1) * 0.75))
   p.slow = false
 end

@@ -48,6 +48,7 @@ class ProviderState:
     ease: float = 1.0
     knee: float = 1.0
     hits: int = 0
+    passed: int = 0
     hit_at: float = 0.0
     cool: float = 0.0
     room: float = 8.0
@@ -72,8 +73,8 @@ class ProviderState:
     def recover(self, now: float) -> None:
         """Easing ends, slowly around the knee, and only while calls come."""
         if self.ease < 1:
-            near = abs(self.ease / self.knee - 1) < 0.05
-            self.ease = min(1.0, self.ease * (1 + (0.003 if near else 0.05) * min(1.0, now - self.eased)))
+            pace = min(0.1, max(0.003, abs(self.ease / self.knee - 1) / 2))
+            self.ease = min(1.0, self.ease * (1 + pace * min(1.0, now - self.eased)))
         self.eased = now
 
     def freeze(self, duration: float, now: float) -> None:
@@ -89,13 +90,15 @@ class ProviderState:
     def throttled(self, now: float) -> None:
         """Counts a 429; a burst of them makes everything slower."""
         if now - self.hit_at > 10:
-            self.hits, self.hit_at = 0, now
+            self.hits, self.passed, self.hit_at = 0, 0, now
         self.hits += 1
         if self.hits < 3 or now < self.cool:
             return
-        again = now < self.cool + 8
-        self.hits, self.cool = 0, now + 2
+        factor = 0.9
+        if now < self.cool + 8:
+            factor = 0.5 if self.hits > self.passed else 0.75
+        self.hits, self.passed, self.cool = 0, 0, now + 1.5
         self.knee = self.ease
-        self.ease = max(0.05, self.ease * (0.75 if again else 0.9))
+        self.ease = max(0.05, self.ease * factor)
         self.room = max(1, math.floor(min(self.room, len(self.intents) + 1) * 0.75))
         self.slow = False

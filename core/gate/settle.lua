@@ -53,6 +53,7 @@ local function settle(op, era, limits, now)
     throttled(p, now)
     freeze(p, op[13], now)
   elseif op[8] == 'good' then
+    p.passed = p.passed + 1
     grow(p)
   end
   return 1

@@ -167,6 +167,7 @@ class Twin:
             p.throttled(now)
             p.freeze(freeze, now)
         elif health == "good":
+            p.passed += 1
             p.grow()
         return 1
 
