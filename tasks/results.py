@@ -20,16 +20,20 @@ from tasks.registry import kind
 JSONL = "jsonl"
 STDOUT = Path("-")
 
-_FOLDERS = {"markdown"}
-_SUFFIXES = {"dbt": "yml"}
+_SUFFIXES = {("dictionary", "markdown"): "", ("dictionary", "dbt"): ".yml", ("gap", "markdown"): ".md"}
+"""Of kind and format, where it is not the format's own name; none: a folder."""
 
 
-def export(database_url: str, name: str, fmt: str, out: Path) -> str:
-    """Writes a sweep's results in input order and says what lies where. Raises InputError."""
+def export(database_url: str, name: str, fmt: str, out: Path | None = None) -> str:
+    """Writes a sweep's results in input order and says what lies where. Raises InputError.
+
+    ``out`` None: lines go to standard output, other formats to a file in the working directory, named after the sweep.
+    """
     engine = connect(database_url, role="reader", pool=1)
     try:
         status = progress.status(engine, name)
         of_kind = kind(status.kind)
+        out = out or _place(of_kind.name, name, fmt)
         if fmt == JSONL:
             count = _write_lines(results.rows(engine, name), out)
             return f"{count} lines in {'standard output' if out == STDOUT else out}"
@@ -46,9 +50,8 @@ def export(database_url: str, name: str, fmt: str, out: Path) -> str:
         engine.dispose()
 
 
-def default_place(name: str, fmt: str) -> Path:
-    """Where an export goes when nobody says: lines to standard output, files beside us, named after the sweep."""
-    return STDOUT if fmt == JSONL else Path(name if fmt in _FOLDERS else f"{name}.{_SUFFIXES.get(fmt, fmt)}")
+def _place(kind_name: str, name: str, fmt: str) -> Path:
+    return STDOUT if fmt == JSONL else Path(name + _SUFFIXES.get((kind_name, fmt), f".{fmt}"))
 
 
 def _to_stdout(write: Callable[[Path], str], fmt: str) -> str:

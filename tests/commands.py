@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from scripts.simulator.testing import Remote
 
@@ -54,14 +54,14 @@ class World:
         assert "this is a defect" not in done.stderr
         return Told(code=done.returncode, out=done.stdout, err=done.stderr)
 
-    def start(self, *words: str, **env: str) -> "subprocess.Popen[str]":
+    def start(self, *words: str, stderr: IO[str], **env: str) -> "subprocess.Popen[str]":
         """A command that the test ends."""
         return subprocess.Popen(
             [BIN / "sweep", *words],
             cwd=self.folder,
             env={**self.env, **env},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
             text=True,
         )
 

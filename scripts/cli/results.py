@@ -33,10 +33,9 @@ def export(
     """Writes a sweep's results, in input order; by default to standard output or a file named after the sweep."""
     from scripts.cli import render
     from scripts.cli.context import connected
-    from tasks.results import default_place
     from tasks.results import export as write
 
-    render.talk(write(connected().database_url, name, fmt, out or default_place(name, fmt)))
+    render.talk(write(connected().database_url, name, fmt, out))
 
 
 def apply(

@@ -19,7 +19,7 @@ from scripts.cli.common import Common
 from tasks import producer
 
 _SHOWN = 5  # jobs of a dry run
-_HAS_RULES = {"docstring", "dictionary"}  # kinds that can answer while their provider is down
+_HAS_RULES = {"docstring", "dictionary", "gap"}  # kinds that can answer while their provider is down
 
 
 def spec_of(kind: str, source: dict[str, Any], options: dict[str, Any], common: Common) -> SweepSpec:

@@ -188,6 +188,15 @@ def test_a_dictionary_is_written_in_every_format(world: World) -> None:
     assert (world.folder / "dictionary" / "index.md").is_file()
 
 
+def test_a_gap_report_holds_code_against_its_design(world: World) -> None:
+    (world.folder / "store.py").write_text(CODE)
+    (world.folder / "design.md").write_text("# Store\n\n- `area` gives width times height.\n- A basket adds items.\n")
+    world.sweep("submit", "gap", "store.py", "design.md", "-n", "gap", "--watch")
+    for fmt in ("markdown", "json", "sarif"):
+        world.sweep("export", "gap", "-f", fmt)
+    assert {path.name for path in world.folder.glob("gap.*")} == {"gap.md", "gap.json", "gap.sarif"}
+
+
 def test_documents_are_found_by_meaning_and_vectors_pruned(world: World) -> None:
     docs = world.folder / "texts"
     docs.mkdir()
