@@ -17,12 +17,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import orjson
+
 from core.clock import SystemClock
 from core.errors import InputError
 from core.model import ChatRequest, Request, Usage
 from core.ports import Clock
 from core.settings import RULES, Settings
-from core.tokens import DEFAULT_COMPLETION, count, count_messages, encoding_for
+from core.tokens import DEFAULT_COMPLETION, count, count_messages, is_assumed
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
@@ -205,7 +207,7 @@ class Meter:
         rates = _rates(price_list, seller.model, _tier(request), _minute(self._clock.time()))
         if rates is None:
             return tokens, None
-        margin = _ASSUMED_MARGIN if encoding_for(seller.model)[1] else 1.0
+        margin = _ASSUMED_MARGIN if is_assumed(seller.model) else 1.0
         return tokens, rates.worst(prompt_tokens * margin, completion)
 
     def cost(self, provider: str, model: str, usage: Usage) -> float | None:
@@ -232,11 +234,13 @@ class _Seller:
 
 
 def _by_length(request: Request) -> int:
-    # Most texts have three to four characters a token. A schema is counted: it is the same from call to call.
+    # Most texts have three to four bytes a token. Framing: some tokens a message, and three for the reply.
     if not isinstance(request, ChatRequest):
         return len(request.text.encode(errors="replace")) // _BYTES_A_TOKEN + 1
     size = sum(len(message.content.encode(errors="replace")) for message in request.messages)
-    return count_messages((), request.model, request.schema) + size // _BYTES_A_TOKEN + 4 * len(request.messages)
+    if request.schema is not None:
+        size += len(orjson.dumps(request.schema.json, option=orjson.OPT_NON_STR_KEYS))
+    return size // _BYTES_A_TOKEN + 4 * len(request.messages) + 3
 
 
 def _tier(request: Request) -> str:

@@ -62,18 +62,28 @@ _CACHED_CHARS = 16_384
 @functools.cache
 def encoding_for(model: str) -> "tuple[tiktoken.Encoding, bool]":
     """A model's encoding, and whether it is only assumed. A maker's prefix (``openai/gpt-4o``) is ignored."""
-    import tiktoken.model  # noqa: PLC0415  the command line must not pay for it when it counts nothing
+    if not is_assumed(model):
+        import tiktoken.model  # noqa: PLC0415  as below
 
-    name = model.rpartition("/")[2]
-    try:
-        encoding = tiktoken.model.encoding_name_for_model(name)
-    except KeyError:
-        encoding = ""
-    if encoding in _RANKS_OF:
-        return _load(encoding), False
+        return _load(tiktoken.model.encoding_name_for_model(_without_maker(model))), False
     if model:
         log.warning("no tokenizer known for model %s, counting with %s", model, ASSUMED)
     return _load(ASSUMED), True
+
+
+@functools.cache
+def is_assumed(model: str) -> bool:
+    """Whether a model's encoding is not known. Loads no ranks: they take 60 MB."""
+    import tiktoken.model  # noqa: PLC0415  the command line must not pay for it when it counts nothing
+
+    try:
+        return tiktoken.model.encoding_name_for_model(_without_maker(model)) not in _RANKS_OF
+    except KeyError:
+        return True
+
+
+def _without_maker(model: str) -> str:
+    return model.rpartition("/")[2]
 
 
 def count(text: str, model: str = "") -> int:

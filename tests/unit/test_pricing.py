@@ -240,3 +240,12 @@ def test_a_deployment_costs_what_the_model_behind_it_costs(environment: pytest.M
 def test_a_provider_that_is_not_set_up_is_still_priced_by_its_list() -> None:
     forget()
     assert Meter(Settings(), clock=StoppedClock()).cost("openai", "gpt-4o-mini", Usage(prompt=10)) is not None
+
+
+@pytest.mark.parametrize(
+    "text", ["Say in one sentence what this function returns, and when it raises. " * 20, "日本語の文章" * 40]
+)
+def test_a_guess_by_the_length_is_rather_high_and_never_far_off(meter: Meter, text: str) -> None:
+    request = ChatRequest(provider="openai", model="gpt-4o", messages=(Message(role="user", content=text),))
+    exact, guess = meter.prompt_tokens(request), meter.prompt_tokens(request, exact=False)
+    assert exact <= guess <= 2 * exact
