@@ -156,6 +156,7 @@ class World:
     kind: ToyKind = field(default_factory=ToyKind)
     limits: Limits = field(default_factory=lambda: Limits(in_flight=1000))
     policy: RetryPolicy = field(default_factory=RetryPolicy)
+    shares: bool = True  # CACHE_ENABLED
     slots: int = 1000
 
     def __post_init__(self) -> None:
@@ -188,7 +189,9 @@ class World:
         def channel(name: str) -> Channel:
             provider = self.others.get(name, self.provider)
             slots = Slots(self.slots)
-            return Channel(provider=provider, policy=self.policy, slots=slots, cache_ttl_s=3600, scope="")
+            return Channel(
+                provider=provider, policy=self.policy, slots=slots, cache_ttl_s=3600, scope="", shares=self.shares
+            )
 
         caller = Caller(
             gate=self.gate,

@@ -70,6 +70,13 @@ async def test_a_sweep_with_the_cache_off_pays_again(world: World) -> None:
     assert world.provider.asked == ["a", "a"]
 
 
+async def test_a_provider_with_its_cache_off_is_paid_again_by_each_sweep_but_not_within_one() -> None:
+    world = World(shares=False)
+    for _ in range(2):
+        await world.run(world.submit("a", "a", "b"))
+    assert sorted(world.provider.asked) == ["a", "a", "b", "b"]
+
+
 async def test_several_samples_of_one_request_are_several_calls(world: World) -> None:
     sweep = world.submit("a", samples=2)
 
