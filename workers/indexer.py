@@ -18,7 +18,9 @@ log = logging.getLogger(__name__)
 class Indexer:
     """Run by the feeder's leader."""
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, *, least: int = EXACT_BELOW) -> None:
+        """``least``: vectors that a space must have; fewer are measured one by one anyway."""
+        self._least = least
         self._engine = connect(database_url, role="worker", pool=1)
         self._seen = 0
         self._thread: threading.Thread | None = None
@@ -36,7 +38,7 @@ class Indexer:
     def _build(self) -> None:
         try:
             for space in spaces(self._engine):
-                if space.vectors >= EXACT_BELOW:
+                if space.vectors >= self._least:
                     state = ensure_index(self._engine, model=space.model, dimension=space.dimension)
                     log.info("vectors indexed", extra={"model": space.model, "state": state.value})
         except LlmsweepError as exc:

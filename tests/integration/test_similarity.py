@@ -1,6 +1,6 @@
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from db.rows import VECTOR_COLUMNS, vector_stream
 from db.similarity import Hit, search
 from db.vector_audit import orphans, prune
 from db.vector_index import IndexState, Space, ensure_index, index_name, spaces
+from workers.indexer import Indexer
 
 Vectors = npt.NDArray[np.float32]
 
@@ -306,3 +307,18 @@ def test_an_open_sweep_is_never_pruned(world: World) -> None:
     with pytest.raises(InputError, match="still running"):
         prune(world.engine, sweep="docs")
     assert prune(world.engine) == 0
+
+
+def test_a_worker_builds_the_index_of_a_space_once_a_sweep_has_loaded_it(
+    world: World, database_url: str, eventually: Callable[..., None]
+) -> None:
+    indexer = Indexer(database_url, least=50)
+    world.sweep("few", [f"few {i}" for i in range(10)], _corpus(10), model="other")
+    indexer.turn()
+    world.sweep("many", [f"many {i}" for i in range(60)], _corpus(60))
+
+    def indexed() -> bool:
+        indexer.turn()
+        return world.indexes() == {index_name("small", 32): True}
+
+    eventually(indexed)
