@@ -94,6 +94,7 @@ class Settings(BaseSettings):
     broker_url: str = ""  # unset: REDIS_URL; amqp:// for RabbitMQ
     legacy_database_url: str = ""
     sweep_dir: Path | None = None  # the embedded servers' data; unset: the nearest .sweep/
+    heartbeat_file: Path | None = None  # touched by a worker that lives, for health checks
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = "INFO"
     worker_slots: int = Field(default=8, ge=1, le=64)  # chunks that one worker process has in work
     chunk_lease_s: float = Field(default=10, ge=2)  # a dead worker's chunks are taken over after so long

@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
+from celery.signals import heartbeat_sent, worker_ready, worker_shutdown, worker_shutting_down
 
 from core.errors import InputError, LlmsweepError
 from core.settings import PREFIXES, RULES, settings
@@ -97,6 +97,9 @@ def _on_signals(runtime: Runtime, feeder: Feeder) -> None:
         feeder.stop()
         runtime.close()
 
+    # Celery's consumer sends heartbeats as long as it hears the broker; the engine's loop then touches the file.
+    if (alive := settings().heartbeat_file) is not None:
+        heartbeat_sent.connect(lambda **_: runtime.touch(alive), weak=False)
     worker_ready.connect(ready, weak=False)
     worker_shutting_down.connect(shutting_down, weak=False)
     worker_shutdown.connect(shutdown, weak=False)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import redis.asyncio as aioredis
@@ -88,6 +89,10 @@ class Runtime:
     def run(self, ref: ChunkRef) -> ChunkSummary | None:
         """Runs a chunk on the loop and waits for it. Raises LedgerUnavailable before any call was made."""
         return asyncio.run_coroutine_threadsafe(run_chunk(self.engine, ref), self._loop.loop).result()
+
+    def touch(self, file: Path) -> None:
+        """Marks a file as new, from the loop: proof that it turns."""
+        self._loop.loop.call_soon_threadsafe(file.touch)
 
     def drain(self) -> None:
         """From now on no new call; running chunks give back what they have not called."""

@@ -79,13 +79,14 @@ def down() -> None:
 def doctor(
     *,
     migrate: Annotated[bool, typer.Option("--migrate", help="bring the database up to date on the way")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="only whether the servers answer, for health checks")] = False,
 ) -> None:
     """Checks machine, servers, database and providers, and tells what to do about what is wrong."""
     from core.settings import settings
     from scripts.cli.render import stdout
     from scripts.doctor import State, examine
 
-    found = list(examine(settings(), migrate=migrate))
+    found = list(examine(settings(), migrate=migrate, quick=quick))
     stdout().print(_table(found))
     raise typer.Exit(1 if any(check.state is State.FAILED for check in found) else 0)
 

@@ -15,7 +15,9 @@ from db.probe import ProbeFailed, ask_server
 from scripts import embedded
 from scripts.doctor.check import Check, State, failed, passed
 from scripts.doctor.data import cache_use, check_vectors
-from scripts.external import OLDEST, ValkeyFacts, ask_valkey
+from scripts.external import OLDEST, ValkeyFacts, ask_valkey, require_valkey
+
+_SERVES = {"REDIS_URL": "broker", "CACHE_URL": "cache"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,22 @@ class _Reach:
     urls: dict[str, str]
     note: str
     trial: bool = False
+
+
+def check_reachable(loaded: Settings, *, migrate: bool) -> Iterator[Check]:
+    """Whether the servers answer and the tables are those of this program: cheap enough for a health check."""
+    try:
+        urls = embedded.resolve(loaded)
+        server = ask_server(urls["DATABASE_URL"])
+        yield passed("database", f"PostgreSQL {server.version[0]}.{server.version[1]}")
+        yield _migrations(urls["DATABASE_URL"], migrate=migrate)
+        for name in ("REDIS_URL", "CACHE_URL"):
+            require_valkey(name, urls[name])
+            yield passed(_SERVES[name], "answers")
+    except ProbeFailed as exc:
+        yield Check(name="database", state=State.FAILED, detail=str(exc), fix="start it, or correct DATABASE_URL")
+    except InputError as exc:
+        yield failed("servers", exc)
 
 
 def check_servers(loaded: Settings, *, migrate: bool) -> Iterator[Check]:
