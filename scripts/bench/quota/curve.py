@@ -49,12 +49,9 @@ class Curve:
                 return at
         return len(self)
 
-    def busiest_minute(self, limits: Limits) -> float:
-        """The most in any 60 whole seconds, against the limit; what was refused counts as tried."""
-        ends = range(min(_MINUTE, len(self)), len(self) + 1)
-        tried = Curve(
-            requests=[a + b for a, b in zip(self.requests, self.refused, strict=True)],
-            tokens=self.tokens,
-            refused=self.refused,
-        )
-        return max(tried.between(max(0, end - _MINUTE), end).used(limits) * min(_MINUTE, end) / _MINUTE for end in ends)
+
+def most(stats: Mapping[str, Any], limits: Limits, seconds: int) -> float:
+    """The most in any sliding window of 1 or 60 seconds, as the simulator saw it, against that much of the quota."""
+    pairs = (("requests", limits.rpm), ("tokens", limits.tpm))
+    quota_s = seconds / _MINUTE
+    return max(float(stats["windows"][f"{what}_{seconds}s"]) / (limit * quota_s) for what, limit in pairs if limit)

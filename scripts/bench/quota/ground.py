@@ -5,11 +5,14 @@ import os
 import random
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import redis
+import redis.exceptions
 
 from core.ports import Limits
 from scripts.bench.arena import Arena, Simulator, arena, wait_for
@@ -43,13 +46,13 @@ class Ground:
     arena: Arena
     simulator: Simulator
 
-    def curve(self) -> Curve:
-        """All seconds so far."""
-        return Curve.of(self.simulator.stats())
+    def stats(self) -> dict[str, Any]:
+        """What the simulator has counted so far."""
+        return self.simulator.stats()
 
     def second(self) -> int:
         """The number of the second that is running."""
-        return len(self.curve()) - 1
+        return len(Curve.of(self.stats())) - 1
 
     def submit(self, name: str, prompts: Iterator[str], *, chunk_size: int = _CHUNK) -> None:
         """A sweep of these prompts. Small chunks: they are sent about in their order."""
@@ -69,11 +72,21 @@ class Ground:
         self.simulator.tell("limits", {"rpm": limits.rpm, "tpm": limits.tpm})
         return self.second()
 
-    def kill_redis(self) -> int:
-        """SIGKILL for the server of broker and gate; its supervisor starts it again. Returns the second's number."""
+    def kill_redis(self) -> float:
+        """SIGKILL for the server of broker and gate; its supervisor starts it again. Returns the seconds without it."""
+        killed = self._redis()
+        os.kill(killed, signal.SIGKILL)
+        began = time.monotonic()
+        wait_for("Redis' return", lambda: self._redis() not in {0, killed}, timeout_s=_START_S, every_s=0.02)
+        return time.monotonic() - began
+
+    def _redis(self) -> int:
+        """Its process; 0 while nobody answers."""
         with redis.Redis.from_url(self.arena.environment["REDIS_URL"]) as client:
-            os.kill(int(client.info("server")["process_id"]), signal.SIGKILL)
-        return self.second()
+            try:
+                return int(client.info("server")["process_id"])
+            except redis.exceptions.RedisError:
+                return 0
 
 
 @contextmanager

@@ -1,11 +1,12 @@
 """The scenarios, and what each is held against."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
+from typing import Any
 
 from core.ports import Limits
-from scripts.bench.quota.curve import Curve
+from scripts.bench.quota.curve import Curve, most
 from scripts.bench.quota.ground import ground, prompts, rest
 from scripts.bench.report import Row, write
 
@@ -35,10 +36,10 @@ def requests_alone() -> list[Row]:
         played.submit("rpm", prompts(calls, _SHORT))
         played.staff()
         status = played.arena.ended("rpm", timeout_s=180)
-        stats = played.simulator.stats()
-    curve, whole = Curve.of(stats), calls / (stats["last_at"] - stats["first_at"]) / (3000 / 60)
+        stats = played.stats()
+    whole = calls / (stats["last_at"] - stats["first_at"]) / (3000 / 60)
     return [
-        *_steady(name, curve, limits, refused=0),
+        *_steady(name, stats, limits, refused=0),
         Row(row=f"{name}: 3,000 calls, used from the first to the last", value=_percent(whole), unit="%"),
         _most(name, "calls given up", status.failed, "calls", 0),
         *(
@@ -59,8 +60,8 @@ def tokens_alone() -> list[Row]:
         played.submit("tpm", prompts(5000, _MIXED))
         played.staff()
         rest(75)
-        curve = played.curve()
-    return _steady("1,000,000 TPM", curve, limits, refused=0.001)
+        stats = played.stats()
+    return _steady("1,000,000 TPM", stats, limits, refused=0.001)
 
 
 def both_in_turn() -> list[Row]:
@@ -71,8 +72,8 @@ def both_in_turn() -> list[Row]:
         played.submit("both", chain.from_iterable(turns), chunk_size=2)
         played.staff()
         rest(80)
-        curve = played.curve()
-    return _steady(name, curve, limits, refused=0.001, width=1)
+        stats = played.stats()
+    return _steady(name, stats, limits, refused=0.001, width=1)
 
 
 def drop_told() -> list[Row]:
@@ -117,12 +118,15 @@ def redis_killed() -> list[Row]:
         played.submit("killed", prompts(6000, _SHORT))
         played.staff()
         rest(20)
-        at = played.kill_redis()
+        at = played.second()
+        away_s = played.kill_redis()
         rest(45)
-        curve = played.curve()
+        stats = played.stats()
+    around = Curve.of(stats).between(at - 2, at + 8)
     return [
-        _least(name, "used, kill included", curve.between(at - 10, len(curve) - 1).used(limits)),
-        *_steady(name, curve, limits, refused=0)[1:],
+        Row(row=f"{name}: seconds without it", value=round(away_s, 2), unit="s"),
+        _least(name, "used in the ten seconds around it", around.used(limits)),
+        *_steady(name, stats, limits, refused=0),
     ]
 
 
@@ -132,9 +136,9 @@ def limits_unknown() -> list[Row]:
     with ground(truth, Limits(), answers="varied") as played:
         played.submit("unknown", prompts(4000, _SHORT))
         played.staff()
-        rest(40)
-        curve = played.curve()
-    return _steady("limits from headers alone", curve, truth, refused=0.001)
+        rest(65)
+        stats = played.stats()
+    return _steady("limits from headers alone", stats, truth, refused=0.001)
 
 
 PLAYS: Sequence[Callable[[], list[Row]]] = (
@@ -171,20 +175,21 @@ def _drop(**simulator: str) -> tuple[Curve, Curve, Curve]:
         rest(45)
         up = played.limit(high)
         rest(30 if simulator["headers"] == "limits" else _UNTOLD_S + 15)
-        curve = played.curve()
+        curve = Curve.of(played.stats())
     return curve.between(_STEADY_S, down - 1), curve.between(down, up - 1), curve.between(up, len(curve) - 1)
 
 
-def _steady(name: str, curve: Curve, limits: Limits, *, refused: float, width: int = 5) -> list[Row]:
+def _steady(name: str, stats: Mapping[str, Any], limits: Limits, *, refused: float, width: int = 5) -> list[Row]:
     """``refused``: the share of the calls that may be; ``width``: seconds within which one dimension binds."""
+    curve = Curve.of(stats)
     start = curve.steady_s(limits)
-    steady = curve.between(start, len(curve) - 1)
     share = sum(curve.refused) / max(1, sum(curve.requests))
     return [
-        _least(name, "used in steady state", steady.binding(limits, width)),
+        _least(name, "used in steady state", curve.between(start, len(curve) - 1).binding(limits, width)),
         _most(name, "steady after", start, "s", _STEADY_S),
         _most(name, "429s of all calls", _percent(share), "%", _percent(refused)),
-        _most(name, "highest minute", _percent(curve.busiest_minute(limits)), "% of the limit", 100),
+        _most(name, "highest minute", _percent(most(stats, limits, 60)), "% of its quota", 100),
+        Row(row=f"{name}: highest second", value=_percent(most(stats, limits, 1)), unit="% of its quota"),
     ]
 
 
