@@ -27,6 +27,7 @@ from scripts.cli import fleet
 from tasks import producer
 
 _START_S = 60.0
+_MIGRATING = threading.Lock()  # Alembic keeps what it works on in a module
 
 MODEL = "gpt-4o-mini"
 """What the sweeps ask for; its price is known."""
@@ -197,7 +198,8 @@ def arena(**settings: str) -> Iterator[Arena]:
         "LOG_LEVEL": "WARNING",
         **settings,
     }
-    migrate(servers.database_url)
+    with _MIGRATING:
+        migrate(servers.database_url)
     made = Arena(directory=directory, environment=environment)
     try:
         yield made

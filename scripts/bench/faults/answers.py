@@ -57,7 +57,7 @@ PASSING = tuple(_PASSING)
 def wrong_schema(stage: Stage) -> Case:
     """An answer of another shape: one repair turn, which is a call of its own."""
     run = stage.begin("wrong-schema", 300, "wrong-schema:0.2", options={"schema": _SCHEMA})
-    case = run.end("wrong schema", failed=300)
+    case = run.end("wrong schema", failed=run.jobs)
     failed = stage.arena.status(run.name).failed
     return case.also(bounded(case.fault, "jobs whose repair turn failed as well", failed, "jobs", 30))
 
@@ -65,7 +65,7 @@ def wrong_schema(stage: Stage) -> Case:
 def content_filter(stage: Stage) -> Case:
     """The job fails at once with the provider's message, the others go on."""
     run = stage.begin("content-filter", 300, "content-filter:0.1")
-    case = run.end("content filter", failed=300)
+    case = run.end("content filter", failed=run.jobs)
     refused = int(case.stats["faults"].get("content-filter", 0))
     wrong = abs(stage.arena.status(run.name).failed - refused)
     return case.also(bounded(case.fault, "failed jobs that were not filtered, or the reverse", wrong, "jobs", 0))
@@ -85,7 +85,7 @@ def huge(stage: Stage) -> Case:
 
 
 def throttled(stage: Stage) -> Case:
-    """A third of the quota is gone, and nobody said so: 429s with Retry-After until the pace is found."""
+    """Half of the calls get a 429 with Retry-After, for four seconds: all wait, none is given up."""
     run = stage.begin("throttled", 400, "429:0.5@0-4")
     return run.end("429 storm")
 

@@ -102,7 +102,7 @@ def cancelled(stage: Stage) -> Case:
     control.cancel(stage.engine, run.name)
     _let_pass(1.0)
     after = stage.requests()
-    case = run.end(fault, cancelled=600)
+    case = run.end(fault, cancelled=run.jobs)
     late = stage.requests() - after
     return case.also(bounded(fault, "new calls from 1 s after it", late, "calls", 0))
 

@@ -113,4 +113,4 @@ def _outside(case: Case, found: SweepStatus) -> tuple[float, str, str, bool]:
     low = found.cost_usd or 0.0
     high = found.cost_usd_max if found.cost_usd_max is not None else truth
     outside = max(low - truth, truth - high, 0.0)
-    return outside, "USD", f"0 ({low:.6f} <= {truth:.6f} <= {high:.6f})", outside < 1e-7
+    return round(outside, 9), "USD", f"0 ({low:.6f} <= {truth:.6f} <= {high:.6f})", outside < 1e-7

@@ -24,16 +24,16 @@ _FAILED = """
 """
 
 
-def worker_killed(stage: Stage) -> Case:
+def worker_killed(stage: Stage, *, kills: int = _KILLS) -> Case:
     """SIGKILL, ten times, each time a worker in the middle of its calls."""
     run = stage.begin("worker-killed", 1000)
     rng = random.Random(7)
     deaths: list[Death] = []
-    for kill in range(_KILLS):
-        run.reach(0.08 * (kill + 1))
+    for kill in range(kills):
+        run.reach(0.8 * (kill + 1) / kills)
         deaths.append(stage.kill(rng.choice(_busy(stage))))
         stage.staff()
-    return _after(run, f"worker SIGKILL x{_KILLS}", deaths)
+    return _after(run, f"worker SIGKILL x{kills}", deaths)
 
 
 def worker_terminated(stage: Stage) -> Case:

@@ -67,14 +67,14 @@ def cache_killed(stage: Stage) -> Case:
     return _resumed(run, "cache killed")
 
 
-def postgres_restarted(stage: Stage) -> Case:
+def postgres_restarted(stage: Stage, *, restarts: int = 4) -> Case:
     """Immediate shutdown, four times."""
     run = stage.begin("postgres-restarted", 600)
-    for restart in range(4):
-        run.reach(0.2 * (restart + 1))
+    for restart in range(restarts):
+        run.reach(0.8 * (restart + 1) / restarts)
         os.kill(_postmaster(stage), signal.SIGQUIT)
         run.more()
-    return _resumed(run, "PostgreSQL immediate restart x4")
+    return _resumed(run, f"PostgreSQL immediate restart x{restarts}")
 
 
 def postgres_read_only(stage: Stage) -> Case:

@@ -52,6 +52,7 @@ class Stage:
     slots: int = 4
     staff_size: int = 4
     module: str = "workers.main"
+    scale: float = 1.0  # of every sweep's size
     engine: Engine = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,8 +68,9 @@ class Stage:
         self.staff()
         self.simulator.tell("faults", {"fail": list(faults)})
         self.simulator.tell("reset")
-        self.arena.submit(name, jobs, provider=self.provider, **fields)
-        return self.watch(name, jobs)
+        size = round(jobs * self.scale)
+        self.arena.submit(name, size, provider=self.provider, **fields)
+        return self.watch(name, size)
 
     def watch(self, name: str, jobs: int) -> "Run":
         """Follows a sweep that is there."""
