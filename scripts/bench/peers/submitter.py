@@ -1,0 +1,36 @@
+"""Our own producer, alone in its process so that its memory can be seen: ``... DATABASE JOBS MODEL``."""
+
+import json
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from core.sweep import SweepSpec, Target
+from scripts.bench.peers.measure import Measured, cpu_s, tell
+from tasks import producer
+
+
+def main(database: str, jobs: int, model: str) -> Measured:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "prompts.jsonl")
+        with path.open("w") as file:
+            file.writelines(
+                json.dumps({"id": f"{n:08}", "prompt": f"submitted question {n}?"}) + "\n" for n in range(jobs)
+            )
+        spec = SweepSpec(
+            name=f"submitted-{jobs}",
+            kind="prompt",
+            source={"path": str(path)},
+            targets=(Target(provider="openai", model=model),),
+        )
+        cpu, wall = cpu_s(), time.perf_counter()
+        submitted = producer.submit(database, spec)
+        cpu, wall = cpu_s() - cpu, time.perf_counter() - wall
+    rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Measured(calls=submitted.jobs, cpu_s=cpu, wall_s=wall, rss_mb=rss_mb)
+
+
+if __name__ == "__main__":
+    tell(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]))

@@ -1,0 +1,57 @@
+"""Embeddings: texts a second into pgvector with its index, against the bare fetch, COPY and index."""
+
+import json
+import time
+
+from db.engine import connect
+from db.vector_index import ensure_index
+from scripts.bench.arena import wait_for
+from scripts.bench.peers.embeddings_bare import BATCH, DIMENSIONS, MODEL, text
+from scripts.bench.throughput.ground import Ground, cpu_of, ms_a_call, peer
+
+_TEXTS = 20_000
+_GOAL = 0.7
+_LONG_S = 240.0
+
+
+def embeddings(ground: Ground) -> None:
+    """Both build the same index, which takes most of the time: it is built once, and counted for both."""
+    arena = ground.arena
+    arena.stop_workers()
+    arena.workers.clear()
+    simulator = arena.simulator(latency="0", answers="fast", tokens="approx")
+    arena.worker(slots=8)
+    _embed(ground, "warm-vectors", range(_TEXTS, _TEXTS + 2 * BATCH))
+    cpu, stored_s = _embed(ground, "vectors", range(_TEXTS))
+    engine = connect(arena.database_url, role="producer", pool=1)
+    began = time.perf_counter()
+    ensure_index(engine, model=MODEL, dimension=DIMENSIONS)
+    index_s = time.perf_counter() - began
+    engine.dispose()
+    bare = peer("embeddings_bare", f"{simulator.url}/v1", _TEXTS, arena.database_url)
+    ground.add("embeddings: CPU a text", 1000 * cpu / _TEXTS, "ms")
+    ground.add("embeddings: bare aiohttp and binary COPY, CPU a text", ms_a_call(bare), "ms")
+    ground.add("embeddings: texts a second, stored", _TEXTS / stored_s, "1/s")
+    ground.add("embeddings: texts a second, stored and indexed", _TEXTS / (stored_s + index_s), "1/s")
+    share = (bare.wall_s + index_s) / (stored_s + index_s)
+    ground.add("embeddings: against bare, with the index", share, "x", ">= 0.7", holds=share >= _GOAL)
+    ground.add("embeddings: against bare, without the index", bare.wall_s / stored_s, "x")
+
+
+def _embed(ground: Ground, name: str, numbers: range) -> tuple[float, float]:
+    """The worker's CPU seconds, and seconds from the submission's end to the last vector."""
+    arena = ground.arena
+    path = arena.directory / f"{name}-texts.jsonl"
+    path.write_text("".join(json.dumps({"id": f"{n:07}", "text": text(n)}) + "\n" for n in numbers))
+    cpu = cpu_of(arena.living())
+    arena.submit(
+        name,
+        0,
+        kind="embedding",
+        source={"paths": [str(path)], "field": "text"},
+        targets=({"provider": "openai", "model": MODEL},),
+        chunk_size=BATCH,
+    )
+    began = time.perf_counter()
+    wait_for(f"the end of {name}", lambda: not arena.status(name).pending, timeout_s=_LONG_S, every_s=0.05)
+    return cpu_of(arena.living()) - cpu, time.perf_counter() - began

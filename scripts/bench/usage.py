@@ -1,0 +1,25 @@
+"""What processes have used, from Linux' ``/proc``: CPU seconds and resident memory."""
+
+import os
+from pathlib import Path
+
+_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def cpu_s(pid: int) -> float:
+    """User and system time of a process so far."""
+    # The name in brackets may hold anything; utime and stime are the 12th and 13th field behind it.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * _TICK_S
+
+
+def tree_cpu_s(pid: int) -> float:
+    """The same with all living descendants."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return cpu_s(pid) + sum(tree_cpu_s(int(child)) for child in children)
+
+
+def rss_mb(pid: int) -> float:
+    """Resident memory."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE / 2**20
