@@ -27,12 +27,22 @@ def report(exc: BaseException) -> int:
             _say(exc.format_message(), f"see `{context.command_path if context else 'sweep'} --help`")
         case Unavailable():
             _say(str(exc), "see `sweep doctor`")
+        case FileNotFoundError() if not _has_place():
+            _say("the working directory is gone", "change to another one")
         case OSError():
             where = f"{exc.filename}: " if exc.filename else ""
             _say(f"{where}{exc.strerror or exc}", "make room, or write elsewhere" if exc.errno in _FULL else "")
         case _:
             _say(f"this is a defect of llmsweep: {type(exc).__name__}: {exc}", f"please report {_log(exc)}")
     return BAD_INPUT
+
+
+def _has_place() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _log(exc: BaseException) -> str:

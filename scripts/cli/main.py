@@ -1,5 +1,6 @@
 """``sweep``: the one command. stdout is data, stderr is talk; 0 all done, 1 some failed, 2 bad input, 3 parked."""
 
+import io
 import os
 import sys
 
@@ -23,6 +24,7 @@ app.add_typer(cache.app, name="cache")
 
 def main() -> None:
     """Runs a command; errors that a person can mend become one message and exit code 2, never a traceback."""
+    _open_streams()
     sys.exit(_flushed(run(sys.argv[1:])))
 
 
@@ -45,6 +47,15 @@ def run(words: list[str]) -> int:
 
         return report(exc)
     return 0
+
+
+def _open_streams() -> None:
+    """A stream may be closed (`>&-`), or speak an encoding that lacks our characters."""
+    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _require_text(words: list[str]) -> None:

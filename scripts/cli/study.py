@@ -5,7 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(help="All calls, whatever sweep they belong to.", no_args_is_help=True)
+app = typer.Typer(
+    help="All calls, whatever sweep they belong to.",
+    epilog="Example: sweep study compare --json",
+    no_args_is_help=True,
+)
 
 Json = Annotated[bool, typer.Option("--json", help="for machines")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="how many")]

@@ -341,6 +341,28 @@ def test_a_full_standard_output_is_an_error(world: World) -> None:
     assert len(done.stderr.splitlines()) == 2
 
 
+@pytest.mark.parametrize(
+    ("script", "code", "said"),
+    [
+        ("sweep ls --json >&-", 0, ""),
+        ("sweep status nothing 2>&-", 2, ""),
+        ("sweep ls --json <&- >/dev/null", 0, ""),
+        ("mkdir gone && cd gone && rmdir ../gone && sweep ls", 2, "sweep: the working directory is gone"),
+        ("PYTHONIOENCODING=ascii sweep status n\u00f3thing\u2026", 2, "no sweep is called"),
+    ],
+)
+def test_closed_streams_a_lost_directory_and_an_old_encoding_are_no_defect(
+    world: World, tmp_path: Path, script: str, code: int, said: str
+) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", script], cwd=tmp_path, env=dict(world.env), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "defect" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_home_that_is_missing_or_closed_is_no_obstacle(world: World, tmp_path: Path) -> None:
     homeless = {name: value for name, value in world.env.items() if name != "HOME"}
     world.file("homeless.jsonl", *PROMPTS[:1])
