@@ -4,14 +4,16 @@ WORKDIR /build
 COPY requirements/ requirements/
 # No compiler needed: every locked package has a wheel for x86-64 and arm64.
 RUN python -m venv /opt/llmsweep \
-    && /opt/llmsweep/bin/pip install --no-cache-dir --require-hashes -r requirements/runtime.lock
+    && /opt/llmsweep/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r requirements/runtime.lock
 COPY pyproject.toml README.md ./
 COPY core/ core/
 COPY tasks/ tasks/
 COPY db/ db/
 COPY workers/ workers/
 COPY scripts/ scripts/
-RUN /opt/llmsweep/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
+# Compiled here: the image's own file system is read-only when it runs.
+RUN /opt/llmsweep/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
+    && /opt/llmsweep/bin/python -m compileall -q /opt/llmsweep/lib
 
 FROM python:3.13-slim-bookworm
 LABEL org.opencontainers.image.title="llmsweep" org.opencontainers.image.licenses="Apache-2.0"
@@ -23,6 +25,7 @@ ENV PATH=/opt/llmsweep/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     SWEEP_DIR=/tmp/sweep \
+    HEARTBEAT_FILE=/tmp/sweep-alive \
     TIKTOKEN_CACHE_DIR=/tmp/tiktoken
 WORKDIR /var/lib/llmsweep
 USER 10001:10001
