@@ -65,17 +65,16 @@ local function freeze(p, duration, now)
   p.pushed = p.pushed + to - from
 end
 
--- Nobody told the truth about the limit: three 429s in ten seconds make everything a tenth slower; soon again, a quarter;
--- and half, where more are refused than pass. Once a cooldown, in which what was booked ahead goes.
+-- Nobody told the truth about the limit. After three 429s in ten seconds it is taken to be the share that passed of what
+-- was sent since the last such burst, and everything goes a tenth slower than that. Once a cooldown, in which what was
+-- booked ahead goes.
 local function throttled(p, now)
-  if now - p.hit_at > 10 then p.hits, p.passed, p.hit_at = 0, 0, now end
+  if now - p.hit_at > 10 then p.hits, p.hit_at = 0, now end
   p.hits = p.hits + 1
   if p.hits < 3 or now < p.cool then return end
-  local factor = 0.9
-  if now < p.cool + 8 then factor = p.hits > p.passed and 0.5 or 0.75 end
+  p.knee = math.max(0.05, p.ease * math.max(0.5, p.passed / (p.passed + p.hits)))
+  p.ease = p.knee * 0.9
   p.hits, p.passed, p.cool = 0, 0, now + 1.5
-  p.knee = p.ease
-  p.ease = math.max(0.05, p.ease * factor)
   p.room = math.max(1, math.floor(math.min(p.room, p.flying + 1) * 0.75))
   p.slow = false
 end

@@ -90,15 +90,12 @@ class ProviderState:
     def throttled(self, now: float) -> None:
         """Counts a 429; a burst of them makes everything slower."""
         if now - self.hit_at > 10:
-            self.hits, self.passed, self.hit_at = 0, 0, now
+            self.hits, self.hit_at = 0, now
         self.hits += 1
         if self.hits < 3 or now < self.cool:
             return
-        factor = 0.9
-        if now < self.cool + 8:
-            factor = 0.5 if self.hits > self.passed else 0.75
+        self.knee = max(0.05, self.ease * max(0.5, self.passed / (self.passed + self.hits)))
+        self.ease = self.knee * 0.9
         self.hits, self.passed, self.cool = 0, 0, now + 1.5
-        self.knee = self.ease
-        self.ease = max(0.05, self.ease * factor)
         self.room = max(1, math.floor(min(self.room, len(self.intents) + 1) * 0.75))
         self.slow = False

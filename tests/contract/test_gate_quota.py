@@ -36,8 +36,11 @@ class Judge:
     levels: list[float] = field(default_factory=list)
     arrivals: list[tuple[float, int]] = field(default_factory=list)
     refused: int = 0
+    changes: list[tuple[float, int]] = field(default_factory=list)  # from when on another rpm
 
     def take(self, now: float, tokens: int) -> bool:
+        while self.changes and now >= self.changes[0][0]:
+            self.rpm = self.changes.pop(0)[1]
         rates = [self.rpm / 60 or math.inf, self.tpm / 60 or math.inf]
         room = [max(1.0, rate) for rate in rates]
         levels = self.levels or room
@@ -132,3 +135,35 @@ async def test_a_busy_provider_gets_98_percent_of_its_tokens_though_estimates_ar
     start = judge.arrivals[0][0]
     assert judge.used(start + 15, start + 89)[1] >= 0.98
     assert judge.refused <= len(judge.arrivals) / 1000
+
+
+async def test_a_first_guess_that_is_far_too_high_costs_no_more_than_the_first_seconds() -> None:
+    world = MemoryWorld(limits={"p": Limits(tpm=300_000)})
+    judge = Judge(tpm=300_000)
+    await Traffic(world, judge, calls=400, estimate=lambda _: 267, mean=111, spread=0.05).run(30)
+    start = judge.arrivals[0][0]
+    assert judge.used(start + 5, start + 29)[1] >= 0.97
+    assert judge.refused == 0
+
+
+async def test_a_first_guess_that_is_far_too_low_is_corrected_before_much_is_refused() -> None:
+    world = MemoryWorld(limits={"p": Limits(tpm=1_000_000)})
+    judge = Judge(tpm=1_000_000)
+    await Traffic(world, judge, calls=300, estimate=lambda _: 267, mean=1000, spread=0.3).run(40)
+    start = judge.arrivals[0][0]
+    assert judge.used(start + 10, start + 39)[1] >= 0.98
+    assert judge.refused <= len(judge.arrivals) / 200
+
+
+async def test_a_limit_that_drops_and_rises_untold_is_found_by_its_429s() -> None:
+    world = MemoryWorld(limits={"p": Limits(rpm=3000)})
+    start = world.clock.now
+    judge = Judge(rpm=3000, changes=[(start + 10, 900), (start + 50, 3000)])
+    traffic = Traffic(world, judge, calls=200)
+    await traffic.run(50)
+    assert judge.used(start + 20, start + 49)[0] >= 0.95
+    assert judge.refused <= 0.15 * sum(at >= start + 10 for at, _ in judge.arrivals)
+    refused = judge.refused
+    await traffic.run(45)
+    assert judge.used(start + 80, start + 94)[0] >= 0.98
+    assert judge.refused - refused <= 5
