@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from celery.signals import heartbeat_sent, worker_ready, worker_shutdown, worker_shutting_down
 
-from core.errors import InputError, LlmsweepError
+from core.errors import InputError, LlmsweepError, Unavailable
 from core.settings import PREFIXES, RULES, settings
 from db.feed import Feed
 from db.schema import check
@@ -32,7 +32,7 @@ _GARBAGE_EVERY = 50_000  # new containers; a call in flight holds some hundred, 
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs until SIGTERM. Exit code 2 when the settings or the servers don't allow a start."""
+    """Runs until SIGTERM. Exit code 2: the settings don't allow a start; 1: a server is away, which may pass."""
     args = _parse(argv)
     try:
         loaded = settings()
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LlmsweepError as exc:
         hint = f" ({exc.hint})" if isinstance(exc, InputError) and exc.hint else ""
         sys.stderr.write(f"sweep worker: {exc}{hint}\n")
-        return 2
+        return 1 if isinstance(exc, Unavailable) else 2
     feed = Feed(loaded.database_url)
     reaper = Reaper(runtime, feed, older_than_s=loaded.chunk_lease_s)
     indexer = Indexer(loaded.database_url)

@@ -1,4 +1,4 @@
-"""``python -m scripts.bench.faults.flood SWEEP``: publishes a message for each of its chunks once more."""
+"""``python -m scripts.bench.faults.flood SWEEP``: publishes two more messages for each of its chunks."""
 
 import sys
 from itertools import groupby
@@ -31,7 +31,8 @@ def flood(name: str) -> None:
             Published(ref=ChunkRef(sweep_id=sweep_id, no=no), kind=kind, sweep_name=name, jobs=jobs)
             for _, sweep_id, no, kind, jobs in group
         ]
-        publish(app, provider, chunks)
+        for _ in range(2):
+            publish(app, provider, chunks)
 
 
 if __name__ == "__main__":

@@ -98,9 +98,13 @@ class Stage:
         """What the simulator has been asked since the last reset."""
         return int(self.simulator.stats()["requests"])
 
+    def clear_faults(self) -> None:
+        """The provider is well again."""
+        self.simulator.tell("faults", {"fail": []})
+
     def clear(self) -> None:
         """After a play that stalled: its sweep is cancelled, its workers are replaced, its faults are over."""
-        self.simulator.tell("faults", {"fail": []})
+        self.clear_faults()
         self.arena.kill_workers()
         for name in self._running():
             control.cancel(self.engine, name)
