@@ -105,9 +105,7 @@ def _start(directory: Path, urls: dict[str, str], provider: str | None) -> Stage
         owner=os.getpid(),
     )
     names = stack.hand_over(directory, urls, wanted)
-    return Stage(
-        settings=settings(), directory=directory, flower=access, programs=tuple(names), simulators=simulators
-    )
+    return Stage(settings=settings(), directory=directory, flower=access, programs=tuple(names), simulators=simulators)
 
 
 def _aside(urls: Mapping[str, str]) -> dict[str, str]:
