@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -69,3 +69,19 @@ class World:
         """A JSON lines file in the folder."""
         (self.folder / name).write_text("".join(json.dumps(record) + "\n" for record in records))
         return name
+
+
+Refused = Callable[..., str]
+
+
+def refused_outside(world: World, *words: str, **env: str) -> str:
+    """The same, as a process of its own: for commands that handle signals, or start processes."""
+    return one_message(world.sweep(*words, code=2, cwd=None, **env))
+
+
+def one_message(told: Told) -> str:
+    assert told.code == 2, told.err
+    assert told.out == ""
+    assert told.err.startswith("sweep: ")
+    assert len(told.err.splitlines()) <= 3, told.err
+    return told.err

@@ -35,6 +35,8 @@ class VirtualClock:
             for _ in range(_IDLE_ROUNDS):
                 await asyncio.sleep(0)
             due, _, woken = heapq.heappop(self._sleepers)
+            if woken.cancelled():
+                continue
             self._now = max(self._now, due)
             with contextlib.suppress(asyncio.InvalidStateError):
                 woken.set_result(None)

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from core.settings import PREFIXES, forget
 from scripts import embedded, stack
+from scripts.cli.main import run as command
 from scripts.simulator.testing import running
-from tests.commands import BIN, MODELS, World
+from tests.commands import BIN, MODELS, Refused, Told, World, one_message
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +41,23 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             yield world
         finally:
             embedded.down(directory)
+
+
+@pytest.fixture
+def refused(world: World, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Refused]:
+    """What a command says that ends with 2, having printed no data. Run inside this process: there are many of them."""
+
+    def run(*words: str, **env: str) -> str:
+        for name, value in {**world.env, **env}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(world.folder)
+        forget()
+        capfd.readouterr()
+        code = command(list(words))
+        out, err = capfd.readouterr()
+        return one_message(Told(code=code, out=out, err=err))
+
+    for provider in PREFIXES.values():
+        monkeypatch.delenv(f"{provider}API_KEY", raising=False)
+    yield run
+    forget()

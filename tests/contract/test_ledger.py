@@ -130,7 +130,7 @@ class PostgresWorld:
 
     def result(self, job_id: int) -> JobResult:
         columns = "state, fingerprint, call_id, result_json, error_json, attempts, cached"
-        [row] = self._all(f"SELECT {columns} FROM jobs WHERE id = %s", job_id)  # noqa: S608 - constant
+        [row] = self._all(f"SELECT {columns} FROM jobs WHERE id = %s", job_id)
         names = ("state", "fingerprint", "call_id", "result", "error", "attempts", "cached")
         values = dict(zip(names, row, strict=True))
         return JobResult(job_id=job_id, **{**values, "state": JobState(values["state"])})  # type: ignore[arg-type] # rows are untyped
@@ -145,7 +145,7 @@ class PostgresWorld:
 
     def total(self, sweep_id: int) -> Tally:
         sums = ", ".join(f"coalesce(sum({name}), 0)::bigint" for name in TALLY_COLUMNS)
-        [row] = self._all(f"SELECT {sums} FROM sweep_tallies WHERE sweep_id = %s", sweep_id)  # noqa: S608 - constant
+        [row] = self._all(f"SELECT {sums} FROM sweep_tallies WHERE sweep_id = %s", sweep_id)
         return Tally(**{name: int(str(value)) for name, value in zip(TALLY_COLUMNS, row, strict=True)})
 
     def members(self, sweep_id: int) -> set[tuple[int, str]]:

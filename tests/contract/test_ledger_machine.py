@@ -353,7 +353,7 @@ class Jobs(RuleBasedStateMachine):
     def counts_are_those_of_the_rows(self) -> None:
         states = Counter(row.state for row in self.rows().values())
         sums = ", ".join(f"coalesce(sum({name}), 0)::bigint" for name in TALLY_COLUMNS)
-        [row] = self.all(f"SELECT {sums} FROM sweep_tallies WHERE sweep_id = %s")  # noqa: S608 - constant
+        [row] = self.all(f"SELECT {sums} FROM sweep_tallies WHERE sweep_id = %s")
         counted = dict(zip(TALLY_COLUMNS, map(int, map(str, row)), strict=True))
         assert {state: counted[state.value] for state in JobState if state is not JobState.PENDING} == {
             state: states[state] for state in JobState if state is not JobState.PENDING

@@ -47,7 +47,7 @@ def legacy(folder: Path, rows: int, *, batch_column: bool = True) -> str:
             batch = (None if n % 4 == 0 else f"batch-{n // 3}",) if batch_column else ()
             values = row + batch
             marks = ", ".join("?" * len(values))
-            db.execute(f"INSERT INTO inference_runs VALUES ({marks})", values)  # noqa: S608 - question marks
+            db.execute(f"INSERT INTO inference_runs VALUES ({marks})", values)
     db.close()
     return f"sqlite:///{path}"
 

@@ -32,7 +32,7 @@ def owner(database_url: str) -> Iterator["psycopg2.extensions.connection"]:
 
 def rows(connection: "psycopg2.extensions.connection") -> list[tuple[object, ...]]:
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {COLUMNS} FROM raw_calls WHERE id = 7")  # noqa: S608 - constant
+        cursor.execute(f"SELECT {COLUMNS} FROM raw_calls WHERE id = 7")
         return cursor.fetchall()
 
 

@@ -78,7 +78,7 @@ class World:
         cursor.copy_expert(f"COPY staged ({VECTOR_COLUMNS}) FROM STDIN (FORMAT binary)", vector_stream(records))
         columns = VECTOR_COLUMNS
         cursor.execute(
-            f"INSERT INTO embedding_vectors ({columns}) SELECT {columns} FROM staged ON CONFLICT DO NOTHING"  # noqa: S608 - our own
+            f"INSERT INTO embedding_vectors ({columns}) SELECT {columns} FROM staged ON CONFLICT DO NOTHING"
         )
 
     def execute(self, statement: str) -> None:
