@@ -168,7 +168,7 @@ def echo(*keys: str) -> Iterator[Echo]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the class above
             del format, args
 
     class Server(http.server.ThreadingHTTPServer):

@@ -47,7 +47,7 @@ class _Models(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(json.dumps({"data": [{"id": "small"}, {"id": "large"}]} if good else {}).encode())
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the class above
         del format, args
 
 

@@ -26,7 +26,7 @@ from core.settings import ProviderSettings, forget
         ("127.0.0.1", Reach.LOOPBACK),
         ("127.8.9.1", Reach.LOOPBACK),
         ("::1", Reach.LOOPBACK),
-        ("0.0.0.0", Reach.LOOPBACK),
+        ("0.0.0.0", Reach.LOOPBACK),  # noqa: S104  judged, not bound to
         ("::ffff:127.0.0.1", Reach.LOOPBACK),
         ("10.1.2.3", Reach.PRIVATE),
         ("172.16.0.1", Reach.PRIVATE),

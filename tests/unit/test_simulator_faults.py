@@ -18,7 +18,7 @@ class PlainJob:
 
     text: str
     model: str = "gpt-4o"
-    price: Price = Price(prompt=1)
+    price: Price = Price(prompt=1)  # noqa: RUF009  frozen
 
     @property
     def fingerprints(self) -> Sequence[bytes]:

@@ -19,7 +19,7 @@ CL100K = "9b5ad71b2ce5302211f9c61530b329a4922fc6a4"
 
 def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """A process of its own: tiktoken keeps what it has loaded."""
-    kept = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    kept = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}  # noqa: TID251  the child's, not ours
     # Any attempt to resolve a name fails at once, and loudly.
     offline = "import socket\ndef no(*a, **k): raise RuntimeError('network')\nsocket.getaddrinfo = no\n"
     return subprocess.run(
