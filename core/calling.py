@@ -10,7 +10,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from core import parcels
-from core.errors import CacheUnavailable, GateUnavailable, LedgerUnavailable, ProviderError, ProviderRefused
+from core.errors import (
+    CacheUnavailable,
+    GateUnavailable,
+    LedgerUnavailable,
+    LlmsweepError,
+    MalformedAnswer,
+    ProviderError,
+    ProviderRefused,
+)
 from core.fingerprint import batch_fingerprint
 from core.heartbeat import Hold
 from core.line import Line
@@ -47,6 +55,7 @@ log = logging.getLogger(__name__)
 
 _GATE_AWAY_S = 0.5
 _ID_BLOCK = 256
+_OF_THE_CONTENT = frozenset({400, 413, 422, 429})  # fails a request for what is in it, or for how much
 _FIRST_GUESS = 256  # completion tokens; the gate learns per template and model how wrong it is
 
 
@@ -95,6 +104,7 @@ class Caller:
         self._clock = clock
         self._owner = owner
         self._ids: list[int] = []
+        self._fetching = asyncio.Lock()  # a thousand calls that begin at once share a few blocks of ids
         self._lines: defaultdict[str, Line] = defaultdict(Line)
 
     def scope(self, provider: str) -> str:
@@ -123,13 +133,16 @@ class Caller:
                 case Park(reason=reason):
                     return Parked(reason=f"{ticket.ask.provider}: {reason}")
                 case Fail():
-                    return NotCalled(error=sent.record.error or {}, attempts=attempts)
+                    error = sent.record.error or {}
+                    parts_may_pass = error.get("status") in _OF_THE_CONTENT
+                    return NotCalled(error=error, attempts=attempts, parts_may_pass=parts_may_pass)
                 case Retry() as retry:
                     throttled += retry.throttled
                     tries = attempts - throttled
                     if channel.policy.exhausted(tries=tries, throttled=throttled):
                         return NotCalled(error=sent.record.error or {}, attempts=attempts)
-                    await self._clock.sleep(channel.policy.wait_s(retry, tries=tries, throttled=throttled))
+                    pause_s = channel.policy.wait_s(retry, tries=tries, throttled=throttled)
+                    await hold.patient(self._clock.sleep(pause_s))
 
     # -- before
 
@@ -171,7 +184,8 @@ class Caller:
     async def _due(self, ticket: Ticket, hold: Hold) -> bool:
         # A booked ticket is waited for; stopped meanwhile, it goes back unsent.
         try:
-            await self._gate.turn(ticket)
+            if ticket.delay_s > 0:
+                await hold.patient(self._gate.turn(ticket))
         except asyncio.CancelledError:
             await self._settle(ticket, Settlement(health=Health.NEUTRAL, sent=False))
             raise
@@ -202,10 +216,12 @@ class Caller:
 
     async def _next_id(self, hold: Hold) -> int:
         while not self._ids:
-            fresh = await patiently(
-                self._clock, lambda: self._ledger.call_ids(_ID_BLOCK), lambda: hold.stop is not None
-            )
-            self._ids += list(fresh)[::-1]
+            async with self._fetching:
+                if not self._ids:
+                    fresh = await patiently(
+                        self._clock, lambda: self._ledger.call_ids(_ID_BLOCK), lambda: hold.stop is not None
+                    )
+                    self._ids = list(fresh)[::-1]
         return self._ids.pop()
 
     # -- the call
@@ -284,7 +300,13 @@ class _Failed:
 
 async def _transmit(provider: Provider, parcel: Parcel) -> Reply:
     first = parcel.requests[0]
-    if isinstance(first, ChatRequest):
-        return await provider.chat(first)
-    texts = [request.text for request in parcel.requests if isinstance(request, EmbeddingRequest)]
-    return await provider.embed(first.model, texts, first.dimensions)
+    try:
+        if isinstance(first, ChatRequest):
+            return await provider.chat(first)
+        texts = [request.text for request in parcel.requests if isinstance(request, EmbeddingRequest)]
+        return await provider.embed(first.model, texts, first.dimensions)
+    except LlmsweepError:
+        raise
+    except Exception as exc:  # the boundary of a call: what no provider foresaw must neither leak its ticket nor loop
+        log.exception("a provider broke in an unforeseen way", extra={"provider": provider.name})
+        raise MalformedAnswer(f"the answer can't be read: {type(exc).__name__}") from exc

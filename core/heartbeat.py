@@ -5,10 +5,11 @@ It runs every half second while there is work, so that a cancelled sweep sends n
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from core.errors import Unavailable
 from core.model import ChunkRef, Lease, SweepState
@@ -52,6 +53,19 @@ class Hold:
             yield
         finally:
             self._sleeping.discard(turn)
+
+    async def patient(self, wait: Coroutine[Any, Any, None]) -> None:
+        """Waits, but not beyond a halt: a Retry-After of an hour must not keep a worker from stopping."""
+        halted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        waiting = asyncio.ensure_future(wait)
+        try:
+            with self.waking(halted):
+                if self.stop is None:
+                    await asyncio.wait((waiting, halted), return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done():
+                waiting.result()
+        finally:
+            waiting.cancel()
 
 
 class Heartbeat:

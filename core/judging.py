@@ -59,16 +59,17 @@ class Judge:
         repairs: list[Item] = []
         reasons: list[str] = []
         for item, answer in pairs:
-            verdicts = [self._verdict(job, answer) for job in item.jobs]
-            if isinstance(verdicts[0], Rejected):
-                reasons.append(verdicts[0].reason)
-                repaired = self._repair(item, answer, verdicts[0])
-                if repaired is not None:
-                    repairs.append(repaired)
-                    continue
+            verdicts = [(job, self._verdict(job, answer)) for job in item.jobs]
+            refused = [verdict.reason for _, verdict in verdicts if isinstance(verdict, Rejected)]
+            reasons += refused[:1]
+            if refused and (turn := self._repair_turn(item, answer, refused[0])) is not None:
+                # Equal requests, and yet each job is judged by its own input: those that take the answer are done.
+                repairs.append(
+                    _repaired(item, turn, [job for job, verdict in verdicts if isinstance(verdict, Rejected)])
+                )
+                verdicts = [(job, verdict) for job, verdict in verdicts if isinstance(verdict, Accepted)]
             results += self._states(item, answer, verdicts)
-            taken = isinstance(verdicts[0], Accepted)
-            if taken and answer.vector is not None and (call is not None or answer.call_id in adopted):
+            if len(refused) < len(item.jobs) and answer.vector is not None:
                 vectors.append(_vector(item, answer))
         if call is not None:
             self._cost += call.cost_usd or 0.0
@@ -103,10 +104,18 @@ class Judge:
 
     async def fall_back(self, items: list[Item], why: JsonObject) -> list[Item]:
         """Ends what the kind can answer by rule; returns the items that it can't."""
-        left = [item for item in items if self._kind.fallback(item.jobs[0], self._lease.options) is None]
-        jobs = [result for item in items if item not in left for result in self._by_rule(item, why)]
-        if jobs:
-            await self._record(Outcome(lease=self._lease, jobs=tuple(jobs)))
+        left: list[Item] = []
+        ended: list[JobResult] = []
+        for item in items:
+            ruled = [(job, self._by_rule(job)) for job in item.jobs]
+            ended += [
+                _result(item, job, JobState.FALLBACK, result=result, error=why)
+                for job, result in ruled
+                if result is not None
+            ]
+            if without := [job for job, result in ruled if result is None]:
+                left.append(replace(item, jobs=without))
+        await self._record(Outcome(lease=self._lease, jobs=tuple(ended)))
         return left
 
     def summary(self, jobs: int) -> ChunkSummary:
@@ -126,25 +135,25 @@ class Judge:
             await self._recorder.record(outcome)
             self._results += outcome.jobs
 
-    def _states(self, item: Item, answer: Answer, verdicts: list[Verdict]) -> Iterator[JobResult]:
-        for job, verdict in zip(item.jobs, verdicts, strict=True):
+    def _states(self, item: Item, answer: Answer, verdicts: list[tuple[Job, Verdict]]) -> Iterator[JobResult]:
+        item = replace(item, jobs=[job for job, _ in verdicts])
+        for job, verdict in verdicts:
             if isinstance(verdict, Accepted):
                 yield _result(item, job, JobState.DONE, call_id=answer.call_id, result=verdict.result)
                 continue
             error = {"type": "Rejected", "message": verdict.reason, "answer": answer.text[:2000]}
-            by_rule = self._kind.fallback(job, self._lease.options) if self._falls_back() else None
+            by_rule = self._by_rule(job) if self._lease.policy.get("on_reject") == "fallback" else None
             state = JobState.FAILED if by_rule is None else JobState.FALLBACK
             yield _result(item, job, state, call_id=answer.call_id, result=by_rule, error=error)
 
-    def _falls_back(self) -> bool:
-        return self._lease.policy.get("on_reject") == "fallback"
+    def _by_rule(self, job: Job) -> JsonObject | None:
+        try:
+            return self._kind.fallback(job, self._lease.options)
+        except Exception:  # the boundary of a job: a rule that stumbles over it is none
+            log.exception("a job can't be answered by rule", extra={"job": job.key})
+            return None
 
-    def _by_rule(self, item: Item, why: JsonObject) -> Iterator[JobResult]:
-        for job in item.jobs:
-            result = self._kind.fallback(job, self._lease.options)
-            yield _result(item, job, JobState.FALLBACK, result=result, error=why)
-
-    def _repair(self, item: Item, answer: Answer, rejected: Rejected) -> Item | None:
+    def _repair_turn(self, item: Item, answer: Answer, reason: str) -> ChatRequest | None:
         """The same conversation with the rejected answer and what is wrong with it; None: no turn is left."""
         request = item.request
         if not isinstance(request, ChatRequest) or item.repairs >= int(self._lease.policy.get("repair_turns", 1)):
@@ -153,11 +162,18 @@ class Judge:
             Message(role="assistant", content=answer.text),
             Message(
                 role="user",
-                content=f"That answer can't be used: {rejected.reason}\nAnswer again, with only the corrected JSON.",
+                content=f"That answer can't be used: {reason}\nAnswer again, with only the corrected JSON.",
             ),
         )
-        repaired = replace(request, messages=request.messages + turn)
-        return replace(item, request=repaired, fingerprint=fingerprint(repaired), repairs=item.repairs + 1)
+        return replace(request, messages=request.messages + turn)
+
+
+def _repaired(item: Item, turn: ChatRequest, jobs: list[Job]) -> Item:
+    # Who took the first answer has paid for it.
+    attempts = item.attempts if len(jobs) == len(item.jobs) else 0
+    return replace(
+        item, request=turn, fingerprint=fingerprint(turn), jobs=jobs, repairs=item.repairs + 1, attempts=attempts
+    )
 
 
 def _result(

@@ -38,10 +38,14 @@ class Called:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotCalled:
-    """No answer, and none will come by trying again now. The jobs fail with ``error``."""
+    """No answer, and none will come by trying again now. The jobs fail with ``error``.
+
+    ``parts_may_pass``: what is wrong may be one text of many, or their number.
+    """
 
     error: JsonObject
     attempts: int = 0
+    parts_may_pass: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,4 +150,4 @@ def refusal(refused: Refused) -> NotCalled | Parked | Closed:
         case Refusal.BREAKER_OPEN:
             return Closed(retry_in_s=refused.retry_in_s or 1.0)
         case Refusal.TOO_LARGE:
-            return NotCalled(error={"type": "TooLarge", "message": refused.detail})
+            return NotCalled(error={"type": "TooLarge", "message": refused.detail}, parts_may_pass=True)

@@ -14,7 +14,7 @@ from core.errors import CacheUnavailable
 from core.fingerprint import fingerprint
 from core.heartbeat import Heartbeat, Hold, Stop
 from core.judging import Item, Judge
-from core.model import Answer, CallRecord, ChatRequest, ChunkRef, EmbeddingRequest, Job, JsonObject, SweepState
+from core.model import Answer, CallRecord, ChatRequest, ChunkRef, EmbeddingRequest, Job, Request, SweepState, Variant
 from core.packing import pack
 from core.parcels import Called, Closed, Halted, NotCalled, Parcel, Parked
 from core.ports import Cache, ChunkSummary, Clock, Follow, Kind, Lead, Leases, Ledger, Meter, SingleFlight
@@ -113,15 +113,18 @@ class _Run:
         by_print: dict[str, Item] = {}
         for job in jobs:
             try:
-                request = self._kind.request(job, self._lease.variant, self._lease.options)
-                request = replace(request, salt=self._salt(job, self._lease.variant.provider))
-                print_ = fingerprint(request)
+                request, print_ = self._rendered(job, self._lease.variant)
             except Exception as exc:  # the boundary of a job: whatever its input does, the others go on
                 log.exception("a job can't be rendered", extra={"job": job.key})
                 await self.judge.unusable(job, {"type": type(exc).__name__, "message": str(exc)[:2000]})
                 continue
             by_print.setdefault(print_, Item(request=request, fingerprint=print_, jobs=[])).jobs.append(job)
         return list(by_print.values())
+
+    def _rendered(self, job: Job, variant: Variant) -> tuple[Request, str]:
+        request = self._kind.request(job, variant, self._lease.options)
+        request = replace(request, salt=self._salt(job, variant.provider))
+        return request, fingerprint(request)
 
     def _salt(self, job: Job, provider: str) -> str:
         # A retried job must not get the answer that was refused; with the cache off, answers stay inside the sweep.
@@ -182,8 +185,12 @@ class _Run:
             packs = pack([self._engine.meter.prompt_tokens(item.request) for item in items])
         return [[items[i] for i in indexes] for indexes in packs]
 
-    async def _follow(self, item: Item, claim: Answer | Lead | Follow) -> None:
-        """Waits for the answer that another worker is getting, or takes over when that one died."""
+    async def _follow(self, item: Item, claim: Follow) -> None:
+        if await self._is_ours(item, claim):
+            await self._lead([item])
+
+    async def _is_ours(self, item: Item, claim: Answer | Lead | Follow) -> bool:
+        """Waits for the answer that another worker is getting. True: that one has given up, the lead is ours."""
         while isinstance(claim, Follow) and self._hold.stop is None:
             await self._engine.clock.sleep(claim.seconds)
             ((_, claim),) = await self._claim([item])
@@ -191,12 +198,12 @@ class _Run:
             # The leader may have committed without reaching the cache.
             known = await self._lookup([item])
             if item.fingerprint not in known:
-                await self._lead([item])
-                return
+                return True
             claim = known[item.fingerprint]
             await self.release([item.fingerprint])
         if isinstance(claim, Answer):
             await self._take_hits([(item, claim)])
+        return False
 
     async def release(self, prints: Sequence[str]) -> None:
         """Gives up leads; followers ask again and find the answer, or lead themselves."""
@@ -212,6 +219,12 @@ class _Run:
 
     async def _lead(self, items: list[Item]) -> None:
         """Calls for the items, all in one call, and brings their jobs to an end."""
+        while items:
+            items = await self._call(items)
+
+    async def _call(self, items: list[Item]) -> list[Item]:
+        """One call. Returns what is still to be called for: the same items later, or one for another provider."""
+        left: list[Item] = []
         parcel = Parcel(
             requests=tuple(item.request for item in items),
             fingerprints=tuple(item.fingerprint for item in items),
@@ -224,52 +237,58 @@ class _Run:
                 for item in items:  # storing the answers has ended their leads; where it failed, they lapse
                     self._hold.leads.pop(item.fingerprint, None)
                 await self._end(list(zip(items, answers, strict=True)), call=record)
-            case NotCalled(error=error, attempts=attempts):
-                _count(items, attempts)
-                await self._not_called(items, error)
+            case NotCalled() as refusal:
+                _count(items, refusal.attempts)
+                await self._not_called(items, refusal)
             case Parked(reason=reason, budget=budget):
                 state = SweepState.BUDGET_EXHAUSTED if budget else SweepState.PAUSED
                 await self._patiently(lambda: self._engine.leases.park(self._lease.ref.sweep_id, state, reason))
                 self._hold.halt(Stop.SWEEP)
             case Closed(retry_in_s=retry_in_s):
-                await self._breaker_open(items, retry_in_s)
+                left = await self._breaker_open(items, retry_in_s)
             case Halted():
                 pass
-        await self.release([item.fingerprint for item in items])
+        kept = {item.fingerprint for item in left}
+        await self.release([item.fingerprint for item in items if item.fingerprint not in kept])
+        return left
 
-    async def _not_called(self, items: list[Item], error: JsonObject) -> None:
+    async def _not_called(self, items: list[Item], refusal: NotCalled) -> None:
         # One bad text fails the whole embedding call: halve until it stands alone.
-        if len(items) > 1 and error.get("status") in {400, 413, 422}:
+        if len(items) > 1 and refusal.parts_may_pass:
             middle = len(items) // 2
             await together(self._lead(items[:middle]), self._lead(items[middle:]))
             return
-        await self.judge.fail(items, error)
+        await self.judge.fail(items, refusal.error)
 
-    async def _breaker_open(self, items: list[Item], retry_in_s: float) -> None:
+    async def _breaker_open(self, items: list[Item], retry_in_s: float) -> list[Item]:
         policy = self._lease.policy.get("on_open")
         if policy == "fallback":
             items = await self.judge.fall_back(items, {"type": "BreakerOpen", "message": "the provider is down"})
         elif policy == "reroute" and self._lease.reroute and isinstance(items[0].request, ChatRequest):
-            await self._detour(items[0], retry_in_s)
-            return
+            return await self._detour(items[0], retry_in_s)
         if items:
-            await self._engine.clock.sleep(min(retry_in_s, _BREAKER_ASK_S))
-            await self._lead(items)
+            await self._hold.patient(self._engine.clock.sleep(min(retry_in_s, _BREAKER_ASK_S)))
+        return items
 
-    async def _detour(self, item: Item, retry_in_s: float) -> None:
+    async def _detour(self, item: Item, retry_in_s: float) -> list[Item]:
         """The same job for the next provider that the sweep names; after the last one, after a while, for its own.
 
         Never for vectors: another model's would not compare.
         """
+        # Whoever waits for a lead must hold none: two that wait for each other's would do so for ever.
+        await self.release([item.fingerprint])
         ways = (self._lease.variant, *self._lease.reroute)
         variant = ways[(item.detours + 1) % len(ways)]
         if variant is ways[0]:
-            await self._engine.clock.sleep(min(retry_in_s, _BREAKER_ASK_S))
-        request = self._kind.request(item.jobs[0], variant, self._lease.options)
-        request = replace(request, salt=self._salt(item.jobs[0], variant.provider))
-        again = replace(item, request=request, fingerprint=fingerprint(request), repairs=0, detours=item.detours + 1)
-        if self._hold.stop is None:
-            await self.resolve([again])
+            await self._hold.patient(self._engine.clock.sleep(min(retry_in_s, _BREAKER_ASK_S)))
+        again = replace(item, repairs=0, detours=item.detours + 1)
+        try:
+            again.request, again.fingerprint = self._rendered(item.jobs[0], variant)
+        except Exception:  # the boundary of a job: what this provider can't be asked, the next one or its own can
+            log.exception("a job can't be rendered for another provider", extra={"job": item.jobs[0].key})
+            return await self._detour(again, retry_in_s)
+        ours = await self._is_ours(again, Follow(fingerprint=again.fingerprint, seconds=0))
+        return [again] if ours else []
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         # What siblings have in flight is paid for: an absent ledger is waited for, not run away from.

@@ -127,7 +127,8 @@ def _write(cursor: Cursor, given: Sequence[Outcome], *, all_new: bool) -> None:
     }
     doubtful = {call_id: item for call_id, item in adopted.items() if call_id not in late.present}
     fresh = _write_calls(cursor, made, doubtful, all_new=all_new)
-    _write_vectors(cursor, [vector for outcome in outcomes for vector in outcome.vectors], all_new=fast)
+    vectors, are_new = _wanted_vectors(cursor, outcomes)
+    _write_vectors(cursor, vectors, all_new=fast and are_new)
     add_members(cursor, _members(outcomes, fresh))
     tallies: Tallies = defaultdict(Tally)
     for item in fresh.values():
@@ -149,6 +150,18 @@ def _write_calls(
     # Two workers may adopt the same call at the same instant: PostgreSQL says whose row it is.
     new = insert_calls(cursor, (item.call for item in doubtful.values()))
     return {**sure, **{call_id: item for call_id, item in doubtful.items() if call_id in new}}
+
+
+def _wanted_vectors(cursor: Cursor, outcomes: Sequence[Outcome]) -> tuple[list[VectorRecord], bool]:
+    """Those of new calls, and those of earlier calls that are no rows any more (pruned). True: none of the latter."""
+    made = {call.id for outcome in outcomes for call in outcome.calls}
+    new = [vector for outcome in outcomes for vector in outcome.vectors if vector.call_id in made]
+    old = {v.fingerprint: v for outcome in outcomes for v in outcome.vectors if v.call_id not in made}
+    if old:
+        cursor.execute("SELECT fingerprint FROM embedding_vectors WHERE fingerprint = ANY (%s)", (list(old),))
+        for (fingerprint,) in cursor.fetchall():
+            del old[fingerprint]
+    return [*new, *old.values()], not old
 
 
 def _write_vectors(cursor: Cursor, vectors: Sequence[VectorRecord], *, all_new: bool) -> None:

@@ -481,6 +481,21 @@ async def test_a_vector_is_kept_bit_for_bit_and_only_once(world: World) -> None:
     assert np.array_equal(answer.vector, vector)
 
 
+async def test_a_vector_that_was_pruned_comes_back_beside_one_that_was_not(world: World) -> None:
+    taken = await take(world)
+    record = call((await ids(world, 1))[0], modality=Modality.EMBEDDING, response={"data": []})
+    kept, pruned = (
+        VectorRecord(call_id=record.id, position=i, fingerprint=f * 64, model="small", vector=np.ones(3, np.float32))
+        for i, f in enumerate("ab")
+    )
+    await world.ledger.commit([Outcome(lease=taken.lease, calls=(record,), vectors=(kept,))])
+
+    await world.ledger.commit([Outcome(lease=taken.lease, vectors=(kept, pruned))])
+
+    found = await world.ledger.find(["a" * 64, "b" * 64], Modality.EMBEDDING)
+    assert {print_: answer.position for print_, answer in found.items()} == {"a" * 64: 0, "b" * 64: 1}
+
+
 async def test_text_that_no_database_likes_is_kept(world: World) -> None:
     taken = await take(world)
     nasty = "nul \0, lone \ud800, tab \t, backslash \\, quote ' \" and \\N"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from core.errors import ProviderError
 from core.heartbeat import Stop
 from core.model import Accepted, Answer, ChatRequest, ChunkRef, Job, JobState, JsonObject, Rejected, Variant, Verdict
 from core.pipeline import run_chunk
@@ -45,8 +46,8 @@ async def test_a_provider_that_is_down_for_an_hour_is_outwaited(world: World) ->
 
 @pytest.mark.parametrize("stop", [Stop.DRAINING, Stop.SWEEP])
 @pytest.mark.parametrize("error", [refused(429, retry_after=3600.0), refused(503, retry_after=100.0)])
-async def test_a_worker_that_is_told_to_stop_waits_for_no_retry(world: World, error: Exception, stop: Stop) -> None:
-    world.provider.script = lambda _: error  # type: ignore[assignment,return-value]
+async def test_a_worker_that_is_told_to_stop_waits_for_no_retry(world: World, error: ProviderError, stop: Stop) -> None:
+    world.provider.script = lambda _: error
     sweep = world.submit("a", "b", "c")
 
     async with world.engine() as engine:
@@ -185,5 +186,3 @@ async def test_vectors_that_were_pruned_come_back_with_the_cached_answer() -> No
     assert len(world.provider.asked) == 1
     assert world.states(again) == [JobState.DONE] * 2
     assert {row.result.fingerprint for row in world.rows(again)} == set(world.ledger.vectors)
-
-
