@@ -1,4 +1,4 @@
-"""``python -m scripts.bench faults|quota|throughput|scale``; ``faults NAME..`` runs only those."""
+"""``python -m scripts.bench faults|quota|throughput|scale|kinds``; ``faults NAME..`` runs only those."""
 
 import importlib
 import importlib.util
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from scripts.bench import faults
 
 _BAD_INPUT = 2
-_OTHERS = ("quota", "throughput", "scale")
+_OTHERS = ("quota", "throughput", "scale", "kinds")
 
 
 def main(argv: Sequence[str]) -> int:

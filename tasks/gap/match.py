@@ -85,13 +85,19 @@ def size(symbol: Symbol) -> int:
     return tokens.count(",".join(symbol.model_dump().values()))
 
 
-def related(symbols: Sequence[Symbol], requirements: Sequence[Requirement], most: int) -> tuple[Requirement, ...]:
-    """The requirements that share most words with any of the symbols, in the document's order."""
-    weighted = [weights(symbol) for symbol in symbols]
-    scores = {
-        index: max(sum(found.get(term, 0.0) for term in wanted) for found in weighted)
-        for index, requirement in enumerate(requirements)
-        if (wanted := set(terms(requirement.text)))
-    }
-    best = sorted((index for index in scores if scores[index] > 0), key=lambda index: (-scores[index], index))[:most]
-    return tuple(requirements[index] for index in sorted(best))
+class Related:
+    """Which requirements speak of some symbols, if any does."""
+
+    def __init__(self, requirements: Sequence[Requirement]) -> None:
+        self._requirements = requirements
+        self._terms = [frozenset(terms(requirement.text)) for requirement in requirements]
+
+    def to(self, symbols: Sequence[Symbol], most: int) -> tuple[Requirement, ...]:
+        """The requirements that share most words with the symbols, in the document's order."""
+        told: dict[str, float] = {}
+        for symbol in symbols:
+            for term, weight in weights(symbol).items():
+                told[term] = max(weight, told.get(term, 0.0))
+        scores = [sum(told.get(term, 0.0) for term in wanted) for wanted in self._terms]
+        best = sorted((index for index, score in enumerate(scores) if score), key=lambda index: (-scores[index], index))
+        return tuple(self._requirements[index] for index in sorted(best[:most]))

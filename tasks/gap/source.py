@@ -9,7 +9,7 @@ from tasks.drafts import checked
 from tasks.gap import code, design
 from tasks.gap.code import Module
 from tasks.gap.facts import JobInput, Payload, Requirement, Symbol
-from tasks.gap.match import Matcher, related, size
+from tasks.gap.match import Matcher, Related, size
 from tasks.gap.spec import GapOptions, GapSource
 from tasks.gap.terms import named
 from tasks.kind import Found, Problem
@@ -63,9 +63,10 @@ class _Jobs:
         matcher = Matcher(symbols, budget=self._options.candidate_tokens)
         yield from self._requirements(wanted, matcher)
         if self._options.undocumented:
+            related = Related(wanted)
             known = named("\n".join(requirement.text for requirement in wanted))
             for module in found:
-                yield from self._module(module, wanted, known)
+                yield from self._module(module, related, known)
 
     def _requirements(self, wanted: Sequence[Requirement], matcher: Matcher) -> Iterator[JobDraft]:
         seen: dict[str, int] = {}
@@ -80,13 +81,11 @@ class _Jobs:
             )
             yield self._draft(key, payload)
 
-    def _module(self, module: Module, wanted: Sequence[Requirement], known: frozenset[str]) -> Iterator[JobDraft]:
+    def _module(self, module: Module, related: Related, known: frozenset[str]) -> Iterator[JobDraft]:
         """Symbols that the design names are documented, without asking anybody."""
         unnamed = [s for s in module.symbols if not {s.name, s.name.rpartition(".")[2]} & known]
         for number, part in enumerate(_parts(unnamed, self._options.candidate_tokens), start=1):
-            payload = Payload(
-                task="module", subject=module.name, requirements=related(part, wanted, _RELATED), symbols=part
-            )
+            payload = Payload(task="module", subject=module.name, requirements=related.to(part, _RELATED), symbols=part)
             yield self._draft(module.name if number == 1 else f"{module.name}#{number}", payload)
 
     def _draft(self, key: str, payload: Payload) -> JobDraft:

@@ -53,7 +53,8 @@ class Report:
     @property
     def summary(self) -> str:
         """The report in one line."""
-        requirements = sum(entry.payload.task == "requirement" for entry in self.entries)
+        asked = (entry.payload for entry in self.entries if entry.payload.task == "requirement")
+        requirements = len({payload.requirements for payload in asked})  # several models may judge one
         told = ", ".join(f"{count} {status.value}" for status, count in self.counts.items())
         rest = f"; {len(self.unjudged)} jobs without an answer" if self.unjudged else ""
         return f"{requirements} requirements: {told}{rest}"

@@ -1,0 +1,68 @@
+"""What linters say of docstrings."""
+
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+_FINDING = re.compile(r"^ +\d+: DOC\d+:", re.MULTILINE)
+
+
+class LinterFailed(Exception):
+    """A linter that crashes looks like one that finds nothing."""
+
+
+def ruff(tree: Path) -> Counter[str]:
+    """Findings of all D rules in the Google convention, by rule."""
+    options = ["--isolated", "--no-cache", "--select=D", "--config=lint.pydocstyle.convention='google'"]
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", "ruff", "check", *options, "--output-format=json", str(tree)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode not in {0, 1}:
+        raise LinterFailed(done.stderr[-2000:])
+    return Counter(str(finding["code"]) for finding in json.loads(done.stdout))
+
+
+def pydoclint(tree: Path, scratch: Path) -> int:
+    """Findings; the types are the signature's matter, and attributes the class's own.
+
+    In an environment of its own: a dependency of pydoclint overwrites docstring_parser.
+    """
+    home = scratch / "pydoclint"
+    program = home / "bin" / "pydoclint"
+    if not program.exists():
+        _uv("venv", "-q", str(home))
+        _uv("pip", "install", "-q", "--python", str(home / "bin" / "python"), "pydoclint")
+    off = ["arg-type-hints-in-signature", "arg-type-hints-in-docstring", "check-return-types",
+               "check-yield-types", "check-class-attributes"]  # fmt: skip
+    done = subprocess.run(  # noqa: S603 - installed just now
+        [
+            str(program),
+            "-q",
+            "--style=google",
+            "--allow-init-docstring=True",
+            *(f"--{option}=False" for option in off),
+            str(tree),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode not in {0, 1} or "Traceback (most recent call last)" in done.stderr:
+        raise LinterFailed(done.stderr[-2000:])
+    return len(_FINDING.findall(done.stdout + done.stderr))
+
+
+def _uv(*arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "uv", *arguments], check=True)  # noqa: S603 - our own command
+
+
+def install(package: str, target: Path) -> None:
+    """Unpacks a pure Python package into a directory, without what it depends on."""
+    options = ["--no-deps", "--no-build-isolation", "--python", sys.executable]
+    _uv("pip", "install", "-q", *options, "--target", str(target), package)
