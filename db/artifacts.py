@@ -13,6 +13,8 @@ from core.model import JsonObject
 from db.engine import transaction
 from db.rows import clean, dump_json
 
+_LONGEST, _LONGEST_PART = 1024, 255  # bytes, what file systems take
+
 _INSERT = """
     INSERT INTO call_artifacts (call_id, uri, content_type, byte_size, sha256, metadata_json)
     VALUES (%s, %s, %s, %s, %s, %s)
@@ -73,8 +75,13 @@ class ArtifactStore:
     def _path(self, uri: str) -> Path:
         parts = PurePosixPath(uri).parts
         bad = not parts or uri.startswith("/") or "\0" in uri or "\\" in uri or ".." in parts
-        # A link inside the root could still lead out of it.
-        path = self._root if bad else self._root.joinpath(*parts).resolve()
+        try:
+            # A link inside the root could still lead out of it.
+            path = self._root if bad else self._root.joinpath(*parts).resolve()
+            if len(uri.encode()) > _LONGEST or any(len(part.encode()) > _LONGEST_PART for part in parts):
+                raise InputError(f"the artifact name {uri[:80]!r}... is too long")
+        except (OSError, RuntimeError, UnicodeEncodeError) as exc:  # a ring of links, bytes that are no text
+            raise InputError(f"the artifact name {uri!r} is none that a file can have") from exc
         if path == self._root or not path.is_relative_to(self._root):
             raise InputError(f"the artifact name {uri!r} leads out of its directory")
         return path

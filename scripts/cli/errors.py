@@ -9,6 +9,7 @@ from pathlib import Path
 from typer._click.exceptions import ClickException, NoArgsIsHelpError, UsageError
 
 from core.errors import InputError, Unavailable
+from scripts.cli.plain import plain
 
 BAD_INPUT = 2
 
@@ -55,4 +56,4 @@ def _log(exc: BaseException) -> str:
 
 
 def _say(message: str, hint: str) -> None:
-    sys.stderr.write(f"sweep: {message}\n" + (f"       {hint}\n" if hint else ""))
+    sys.stderr.write(f"sweep: {plain(message)}\n" + (f"       {plain(hint)}\n" if hint else ""))

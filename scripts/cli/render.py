@@ -13,6 +13,7 @@ from rich.table import Table
 from core.model import SweepState
 from db.results import Report
 from db.similarity import Hit
+from scripts.cli.plain import one_line, plain
 from workers.observer import SweepView
 
 _COLOURS = {
@@ -40,8 +41,8 @@ def data(value: Any) -> None:
 
 
 def talk(text: str) -> None:
-    """A line on stderr, as it is."""
-    sys.stderr.write(text + "\n")
+    """A line on stderr, without what a terminal would obey."""
+    sys.stderr.write(plain(text) + "\n")
 
 
 def usd(value: float | None) -> str:
@@ -72,7 +73,7 @@ def details(view: SweepView) -> Table:
     table.add_column()
     rows: list[tuple[str, str]] = [
         ("sweep", f"{s.name} ({s.kind})"),
-        ("state", f"[{_COLOURS[s.state]}]{s.state.value}[/] {s.reason}".rstrip()),
+        ("state", f"[{_COLOURS[s.state]}]{s.state.value}[/] {_words(s.reason)}".rstrip()),
         ("jobs", _jobs(view)),
         ("calls", f"{s.calls:,}, {s.calls_failed:,} failed, {s.calls_unknown:,} unknown"),
         ("tokens", _tokens(view)),
@@ -92,7 +93,7 @@ def details(view: SweepView) -> Table:
             )
         )
         rows.append((name, f"{done.calls:,} calls, {done.failed:,} failed, {done.queue:,} chunks queued; {live}"))
-    rows += [("problem", f"{problem['where']}: {problem['what']}") for problem in s.problems[:20]]
+    rows += [("problem", _words(f"{problem['where']}: {problem['what']}")) for problem in s.problems[:20]]
     for row in rows:
         table.add_row(*row)
     return table
@@ -102,7 +103,7 @@ def hits(found: Iterable[Hit]) -> Table:
     """`sweep search`."""
     table = _table("score", "document", "sweep", "text")
     for hit in found:
-        table.add_row(f"{hit.score:.3f}", hit.key, hit.sweep, " ".join(hit.text.split())[:200])
+        table.add_row(f"{hit.score:.3f}", _words(hit.key), hit.sweep, _words(hit.text[:1000])[:200])
     return table
 
 
@@ -111,8 +112,13 @@ def rows(found: Sequence[Mapping[str, Any]]) -> Table:
     flat = [_flat(row) for row in found]
     table = _table(*(flat[0] if flat else ("nothing",)))
     for row in flat:
-        table.add_row(*(escape(_cell(value)) for value in row.values()))
+        table.add_row(*(_words(_cell(value)) for value in row.values()))
     return table
+
+
+def _words(text: str) -> str:
+    """Words from outside as they may stand in a table: no markup, no escape codes, one line."""
+    return escape(one_line(text))
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,7 +148,7 @@ def report(found: Report) -> Table:
         counts = (line.done, line.cached, line.calls, line.calls_failed, line.calls_unknown)
         tokens = (line.tokens.prompt, line.tokens.completion)
         money = (usd(line.cost_usd), usd(line.cost_usd_max))
-        table.add_row(line.provider, line.model, *(f"{count:,}" for count in (*counts, *tokens)), *money)
+        table.add_row(line.provider, _words(line.model), *(f"{count:,}" for count in (*counts, *tokens)), *money)
     failed = sum(line.calls_failed for line in found.lines)
     totals = (found.made + found.cached, found.cached, found.calls, failed, found.calls_unknown)
     tokens = (found.tokens.prompt, found.tokens.completion)

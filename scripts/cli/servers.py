@@ -95,6 +95,7 @@ def _table(checks: "Sequence[Check]") -> "Table":
     from rich.table import Table
     from rich.text import Text
 
+    from scripts.cli.plain import one_line
     from scripts.doctor import State
 
     colours = {State.OK: "green", State.WARNING: "yellow", State.FAILED: "red", State.OFF: "dim"}
@@ -103,6 +104,6 @@ def _table(checks: "Sequence[Check]") -> "Table":
     for column in ("check", "state", "detail", *(["fix"] if has_fixes else [])):
         table.add_column(column, no_wrap=column in {"check", "state"}, overflow="fold")
     for check in checks:
-        cells = (check.name, Text(check.state, colours[check.state]), Text(check.detail))
-        table.add_row(*cells, *([Text(check.fix)] if has_fixes else []))
+        cells = (check.name, Text(check.state, colours[check.state]), Text(one_line(check.detail)))
+        table.add_row(*cells, *([Text(one_line(check.fix))] if has_fixes else []))
     return table

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
+from scripts.cli.plain import one_line
 from scripts.cli.render import stdout, usd
 from workers.observer import SweepView
 from workers.search import Hit
@@ -16,7 +17,9 @@ def show(views: Sequence[SweepView], places: Sequence[str], hits: Sequence[Hit])
     for view, place in zip(views, places, strict=True):
         console.print(f"{view.status.kind}: {place}", highlight=False, markup=False)
     for hit in hits:
-        console.print(f"  {hit.score:.3f}  {hit.key}: {' '.join(hit.text.split())[:90]}", highlight=False, markup=False)
+        console.print(
+            f"  {hit.score:.3f}  {one_line(hit.key)}: {one_line(hit.text[:300])[:90]}", highlight=False, markup=False
+        )
 
 
 def _table(views: Sequence[SweepView]) -> Table:

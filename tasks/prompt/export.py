@@ -15,6 +15,7 @@ from core.errors import InputError
 from core.model import ResultRow
 from tasks import parquet
 from tasks.parquet import Type
+from tasks.spreadsheet import inert
 
 _COLUMNS = (
     "key",
@@ -41,7 +42,7 @@ _TYPES = (
 
 
 def write_csv(rows: Iterator[ResultRow], out: Path) -> str:
-    """A row a job, in input order; the input's own columns follow as ``input.<name>``.
+    """A row a job, in input order; the input's own columns follow as ``input.<name>``. No cell is a formula.
 
     Records may bring new columns at any line: the body is written first, the header once all columns are known.
     """
@@ -53,7 +54,7 @@ def write_csv(rows: Iterator[ResultRow], out: Path) -> str:
             for row in rows:
                 given = row.input.get("row", {})
                 inputs.update(dict.fromkeys(given))
-                writer.writerow([*_result(row), *(_cell(given.get(name)) for name in inputs)])
+                writer.writerow(map(inert, [*_result(row), *(_cell(given.get(name)) for name in inputs)]))
                 count += 1
             body.seek(0)
             _publish(out, [*_COLUMNS, *(f"input.{name}" for name in inputs)], body)
@@ -74,7 +75,7 @@ def write_parquet(rows: Iterator[ResultRow], out: Path) -> str:
 
 def _publish(out: Path, header: list[str], body: Any) -> None:
     head = io.StringIO()
-    csv.writer(head, lineterminator="\n").writerow(header)
+    csv.writer(head, lineterminator="\n").writerow(map(inert, header))
     temporary = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         with temporary.open("w", encoding="utf-8", newline="") as whole:

@@ -10,6 +10,7 @@ import orjson
 
 from tasks.dictionary.export.entries import Entry, by_table
 from tasks.files import write_bytes, write_text
+from tasks.spreadsheet import inert
 
 COLUMNS = (
     "path", "schema", "table", "column", "type", "nullable", "key", "references", "description", "business_name",
@@ -78,11 +79,6 @@ def write_json(found: Sequence[Entry], out: Path) -> str:
     path = _file(out, "json")
     write_bytes(path, orjson.dumps({"tables": tables}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     return str(path)
-
-
-def inert(value: Any) -> Any:
-    """Names and comments come from outside: ``=cmd()`` in a cell must stay text."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def _file(out: Path, suffix: str) -> Path:

@@ -12,8 +12,9 @@ from openpyxl.utils import get_column_letter
 
 from core.errors import InputError
 from tasks.dictionary.export.entries import Entry, by_table
-from tasks.dictionary.export.flat import COLUMNS, inert, record
+from tasks.dictionary.export.flat import COLUMNS, record
 from tasks.files import write_bytes
+from tasks.spreadsheet import inert
 
 _WIDTHS = {"description": 70, "existing": 40, "path": 34, "error": 30, "comment": 60}
 _MOST_ROWS = 1_048_575
