@@ -54,6 +54,7 @@ from core.together import patiently
 log = logging.getLogger(__name__)
 
 _GATE_AWAY_S = 0.5
+_UNSURE_S = 0.1  # between looks whether the heartbeat has saved a lease
 _ID_BLOCK = 256
 _OF_THE_CONTENT = frozenset({400, 413, 422, 429})  # fails a request for what is in it, or for how much
 _FIRST_GUESS = 256  # completion tokens; the gate learns per template and model how wrong it is
@@ -168,6 +169,9 @@ class Caller:
     async def _answer(self, ask: Ask, hold: Hold, line: Line) -> Admission | None:
         """Asks until the gate has answered for this call alone. None: the hold was stopped."""
         while hold.stop is None:
+            if not self._is_sure(hold):
+                await self._clock.sleep(_UNSURE_S)
+                continue
             await self._recorder.ready(self._channels(ask.provider).slots.count)
             try:
                 admission = await self._gate.admit(ask)
@@ -189,10 +193,13 @@ class Caller:
         except asyncio.CancelledError:
             await self._settle(ticket, Settlement(health=Health.NEUTRAL, sent=False))
             raise
-        if hold.stop is None:
+        if hold.stop is None and self._is_sure(hold):
             return True
         await self._settle(ticket, Settlement(health=Health.NEUTRAL, sent=False))
         return False
+
+    def _is_sure(self, hold: Hold) -> bool:
+        return self._clock.monotonic() < hold.sure_until
 
     async def _ask(self, parcel: Parcel, hold: Hold) -> Ask:
         first = parcel.requests[0]

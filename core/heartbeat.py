@@ -5,6 +5,7 @@ It runs every half second while there is work, so that a cancelled sweep sends n
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -31,10 +32,15 @@ class Stop(StrEnum):
 
 @dataclass(slots=True, eq=False)
 class Hold:
-    """A lease in use. ``stop`` is asked right before every call."""
+    """A lease in use. ``stop`` is asked right before every call.
+
+    ``sure_until``: until then nobody else can have the chunk, by the clock's monotonic time. A process that stood still
+    must not send a call before it has asked again: its jobs may be done.
+    """
 
     lease: Lease
     stop: Stop | None = None
+    sure_until: float = math.inf
     leads: dict[str, Lead] = field(default_factory=dict)
     _sleeping: set[asyncio.Future[bool]] = field(default_factory=set)
 
@@ -71,10 +77,11 @@ class Hold:
 class Heartbeat:
     """Keeps the process's holds alive. ``run`` is one task for the life of the process."""
 
-    def __init__(self, leases: Leases, flights: SingleFlight, clock: Clock) -> None:
+    def __init__(self, leases: Leases, flights: SingleFlight, clock: Clock, *, lease_s: float) -> None:
         self._leases = leases
         self._flights = flights
         self._clock = clock
+        self._lease_s = lease_s
         self._holds: set[Hold] = set()
         self._busy = asyncio.Event()
         self._draining = False
@@ -82,7 +89,11 @@ class Heartbeat:
     @asynccontextmanager
     async def hold(self, lease: Lease) -> AsyncIterator[Hold]:
         """Keeps a lease alive inside the block."""
-        held = Hold(lease=lease, stop=Stop.DRAINING if self._draining else None)
+        held = Hold(
+            lease=lease,
+            stop=Stop.DRAINING if self._draining else None,
+            sure_until=self._clock.monotonic() + self._lease_s,
+        )
         self._holds.add(held)
         self._busy.set()
         try:
@@ -108,14 +119,19 @@ class Heartbeat:
             await self.beat(with_leads=beats % _LEADS_EVERY == 0)
 
     async def beat(self, *, with_leads: bool = True) -> None:
-        """One beat. A server that is away is no reason to stop: the fence protects the rows."""
+        """One beat. A server that is away is no reason to stop: the fence protects the rows.
+
+        But no call is sent on a lease that may have lapsed meanwhile (``Hold.sure_until``).
+        """
         holds = list(self._holds)
+        sure_until = self._clock.monotonic() + self._lease_s
         try:
             pulse = await self._leases.renew([held.lease for held in holds])
         except Unavailable as exc:
             log.warning("heartbeat missed", extra={"error": str(exc)})
         else:
             for held in holds:
+                held.sure_until = sure_until
                 _judge(held, pulse.held, pulse.sweeps.get(held.lease.ref.sweep_id))
         if with_leads:
             await self._renew_leads(holds)

@@ -17,7 +17,7 @@ from db.specs import NOTIFY
 _LEADER = 0x6C6C6D66  # the advisory lock that makes one feeder the leader
 
 _CHALLENGE_EVERY = 3  # tries
-_SILENT_S = 10  # a leader asks at least once a second; one that is frozen keeps its connection, and so its lock
+_SILENT_S = 5  # a leader asks at least once a second; one that is frozen keeps its connection, and so its lock
 
 # Its session is ended: when it wakes up, it finds that it leads no more. Only its own user may do that.
 _DEPOSE = """

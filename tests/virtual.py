@@ -23,6 +23,10 @@ class VirtualClock:
     def time(self) -> float:
         return self._now
 
+    def jump(self, seconds: float) -> None:
+        """The process stands still for so long: nobody wakes before that."""
+        self._now += seconds
+
     async def sleep(self, seconds: float) -> None:
         woken = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self._now + max(0.0, seconds), next(self._number), woken))

@@ -183,7 +183,7 @@ class World:
     async def engine(self, owner: str = "worker-1") -> AsyncIterator[Engine]:
         """A worker's engine, with its background tasks."""
         recorder = Recorder(self.ledger, self.clock)
-        heartbeat = Heartbeat(self.ledger, self.cache, self.clock)
+        heartbeat = Heartbeat(self.ledger, self.cache, self.clock, lease_s=self.ledger.lease_s)
 
         @functools.cache
         def channel(name: str) -> Channel:

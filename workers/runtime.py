@@ -117,7 +117,7 @@ class Runtime:
         gate: Gate = self.gate if self.metrics is None else CountedGate(self.gate, self.metrics)
         ledger: Ledger = self._ledger if self.metrics is None else CountedLedger(self._ledger, self.metrics)
         recorder = Recorder(ledger, self._clock)
-        heartbeat = Heartbeat(self._ledger, cache, self._clock)
+        heartbeat = Heartbeat(self._ledger, cache, self._clock, lease_s=self._settings.chunk_lease_s)
         meter = Meter(self._settings)
         caller = Caller(
             gate=gate,

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from core.errors import LedgerUnavailable, MalformedAnswer
-from core.model import ChunkRef, JobState, Lease, Outcome, Usage
+from core.model import ChatRequest, ChunkRef, JobState, Lease, Outcome, Usage
 from core.pipeline import run_chunk
 from db.memory import MemoryLedger
-from tests.world import World
+from tests.world import World, echo
 
 
 @pytest.fixture
@@ -106,6 +106,26 @@ async def test_a_ledger_that_hangs_stops_the_calls_after_one_more_a_slot() -> No
     assert 0 < asked <= 2 * world.slots
     assert len(world.provider.asked) == 50
     assert world.states(sweep) == [JobState.DONE] * 50
+
+
+async def test_a_worker_that_stood_still_longer_than_its_lease_sends_nothing_before_it_has_asked(world: World) -> None:
+    world.slots = 1
+    sweep = world.submit("a", "b", "c")
+    ref = ChunkRef(sweep_id=sweep, no=0)
+
+    def frozen(request: ChatRequest) -> str:
+        # While its first call is in flight the process is stopped; another worker takes the chunk meanwhile.
+        world.clock.jump(60)
+        world.ledger.chunks[ref].takes += 1
+        return echo(request)
+
+    world.provider.script = frozen
+
+    summary = await world.run(sweep)
+
+    assert summary is not None
+    assert summary.left >= 2
+    assert len(world.provider.asked) == 1
 
 
 @dataclass(slots=True, kw_only=True)
