@@ -23,3 +23,9 @@ def tree_cpu_s(pid: int) -> float:
 def rss_mb(pid: int) -> float:
     """Resident memory."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE / 2**20
+
+
+def peak_rss_mb() -> float:
+    """The most that this process has had. Not ``getrusage``: there, a child begins with its parent's peak."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024

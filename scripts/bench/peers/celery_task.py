@@ -1,4 +1,4 @@
-"""One Celery task a call, as most would begin: prefork, the official client, results ignored.
+"""One Celery task a call, as most would begin: prefork, the official client, answers in the result backend.
 
 ``python -m scripts.bench.peers.celery_task URL CALLS BROKER`` starts its own worker; its CPU and the producer's count.
 """
@@ -23,8 +23,8 @@ _PATIENCE_S = 120.0
 
 def application(url: str, broker: str) -> Celery:
     """The same app in the worker and in the producer."""
-    app = Celery("peer", broker=broker)
-    app.conf.update(task_ignore_result=True, worker_hijack_root_logger=False, task_default_queue="peer")
+    app = Celery("peer", broker=broker, backend=broker)
+    app.conf.update(task_acks_late=True, worker_hijack_root_logger=False, task_default_queue="peer")
     client = OpenAI(base_url=url, api_key="simulated")
 
     @app.task(name="call")

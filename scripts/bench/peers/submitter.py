@@ -1,7 +1,6 @@
 """Our own producer, alone in its process so that its memory can be seen: ``... DATABASE JOBS MODEL``."""
 
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from core.sweep import SweepSpec, Target
 from scripts.bench.peers.measure import Measured, cpu_s, tell
+from scripts.bench.usage import peak_rss_mb
 from tasks import producer
 
 
@@ -28,8 +28,7 @@ def main(database: str, jobs: int, model: str) -> Measured:
         cpu, wall = cpu_s(), time.perf_counter()
         submitted = producer.submit(database, spec)
         cpu, wall = cpu_s() - cpu, time.perf_counter() - wall
-    rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Measured(calls=submitted.jobs, cpu_s=cpu, wall_s=wall, rss_mb=rss_mb)
+    return Measured(calls=submitted.jobs, cpu_s=cpu, wall_s=wall, rss_mb=peak_rss_mb())
 
 
 if __name__ == "__main__":

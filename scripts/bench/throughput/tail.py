@@ -13,6 +13,7 @@ _IN_FLIGHT = 256
 _HEAVY = Heavy(median=0.2, share=0.01, factor=20)
 _GOAL = 1.3
 _DRAWS = 51
+_SLOTS = 48  # half of the chunks hold a straggler, and their slot, for as long as it takes
 _LONG_S = 120.0
 
 
@@ -22,7 +23,7 @@ def stragglers(ground: Ground) -> None:
     arena.stop_workers()
     arena.workers.clear()
     arena.simulator(latency=f"heavy:{_HEAVY.median},{_HEAVY.share},{_HEAVY.factor:g}", answers="fast", tokens="approx")
-    arena.worker(slots=16, OPENAI_MAX_CONCURRENT_REQUESTS=str(_IN_FLIGHT))
+    arena.worker(slots=_SLOTS, OPENAI_MAX_CONCURRENT_REQUESTS=str(_IN_FLIGHT))
     arena.submit("warm-tail", 500, chunk_size=64)
     arena.ended("warm-tail", timeout_s=_LONG_S)
     arena.submit("tail", _JOBS, chunk_size=64)
