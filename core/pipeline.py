@@ -241,9 +241,7 @@ class _Run:
                 _count(items, refusal.attempts)
                 await self._not_called(items, refusal)
             case Parked(reason=reason, budget=budget):
-                state = SweepState.BUDGET_EXHAUSTED if budget else SweepState.PAUSED
-                await self._patiently(lambda: self._engine.leases.park(self._lease.ref.sweep_id, state, reason))
-                self._hold.halt(Stop.SWEEP)
+                await self._park(reason, budget=budget)
             case Closed(retry_in_s=retry_in_s):
                 left = await self._breaker_open(items, retry_in_s)
             case Halted():
@@ -251,6 +249,13 @@ class _Run:
         kept = {item.fingerprint for item in left}
         await self.release([item.fingerprint for item in items if item.fingerprint not in kept])
         return left
+
+    async def _park(self, reason: str, *, budget: bool) -> None:
+        state = SweepState.BUDGET_EXHAUSTED if budget else SweepState.PAUSED
+        cap = self._lease.budget_usd if budget else None
+        sweep_id = self._lease.ref.sweep_id
+        await self._patiently(lambda: self._engine.leases.park(sweep_id, state, reason, budget_usd=cap))
+        self._hold.halt(Stop.SWEEP)
 
     async def _not_called(self, items: list[Item], refusal: NotCalled) -> None:
         # One bad text fails the whole embedding call: halve until it stands alone.

@@ -302,8 +302,11 @@ class Leases(Protocol):
         """
         ...
 
-    async def park(self, sweep_id: int, state: SweepState, reason: str) -> None:
-        """Stops a running sweep for a reason that needs a person."""
+    async def park(self, sweep_id: int, state: SweepState, reason: str, *, budget_usd: float | None = None) -> None:
+        """Stops a running sweep for a reason that needs a person.
+
+        ``budget_usd``: the cap that is used up; a sweep whose cap has been raised meanwhile goes on.
+        """
         ...
 
 

@@ -93,10 +93,11 @@ class Recorder:
         log.error("a result can't be stored", extra={"error": str(error)})
         unstorable = {"type": "unstorable", "message": str(error)[:2000]}
         jobs = tuple(replace(job, state=JobState.FAILED, result=None, error=unstorable) for job in entry.outcome.jobs)
-        if jobs == entry.outcome.jobs or not jobs:
+        calls = tuple(replace(call, response=None, error=unstorable) for call in entry.outcome.calls)
+        if (jobs, calls) == (entry.outcome.jobs, entry.outcome.calls):
             self._resolve(batch, error)
             return
-        calls = tuple(replace(call, response=None, error=unstorable) for call in entry.outcome.calls)
+        # What the calls cost must be known whatever came back, also while their jobs are still tried.
         entry.outcome = replace(entry.outcome, jobs=jobs, calls=calls, vectors=(), adopted=())
         await self._commit([entry])
 

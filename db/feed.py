@@ -116,7 +116,10 @@ class Feed:
             with translated():
                 session = self._own_session()
                 if not session.notifies:  # some may have come along with the answer to a statement
-                    select.select([session], [], [], timeout_s)
+                    # select() can't name the descriptors of a worker with a thousand calls in flight.
+                    incoming = select.poll()
+                    incoming.register(session, select.POLLIN)
+                    incoming.poll(timeout_s * 1000)
                     session.poll()
                 news = bool(session.notifies)
                 session.notifies.clear()

@@ -66,6 +66,12 @@ _SURVIVED = """
     UPDATE jobs SET deaths = 0 WHERE sweep_id = %s AND chunk_no = %s AND state = 'pending' AND deaths > 0
 """
 
+# A worker may have been refused under a cap that a person has raised since: that sweep goes on.
+_PARK = """
+    UPDATE sweeps SET state = %s, reason = %s
+    WHERE id = %s AND state = 'running' AND (%s::float8 IS NULL OR budget_usd::float8 = %s::float8)
+"""
+
 _WAKE = """
     SELECT pg_notify(%s, '') WHERE NOT EXISTS (SELECT FROM chunks WHERE sweep_id = %s AND state <> 'finished')
 """
@@ -128,9 +134,6 @@ class LeaseBook:
             cursor.execute(_ALONE, (job_id, lease.ref.sweep_id, lease.ref.no, lease.owner, lease.fence))
             return cursor.rowcount == 1
 
-    def park(self, sweep_id: int, state: SweepState, reason: str) -> None:
+    def park(self, sweep_id: int, state: SweepState, reason: str, *, budget_usd: float | None = None) -> None:
         with transaction(self.engine) as cursor:
-            cursor.execute(
-                "UPDATE sweeps SET state = %s, reason = %s WHERE id = %s AND state = 'running'",
-                (state.value, clean(reason), sweep_id),
-            )
+            cursor.execute(_PARK, (state.value, clean(reason), sweep_id, budget_usd, budget_usd))

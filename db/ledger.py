@@ -52,8 +52,8 @@ class PostgresLedger:
     async def alone(self, lease: Lease, job_id: int) -> bool:
         return await self._run(self._book.alone, lease, job_id)
 
-    async def park(self, sweep_id: int, state: SweepState, reason: str) -> None:
-        await self._run(self._book.park, sweep_id, state, reason)
+    async def park(self, sweep_id: int, state: SweepState, reason: str, *, budget_usd: float | None = None) -> None:
+        await self._run(self._book.park, sweep_id, state, reason, budget_usd=budget_usd)
 
     async def jobs(self, lease: Lease) -> Sequence[Job]:
         return await self._run(_jobs, self._engine, lease)

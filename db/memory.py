@@ -138,9 +138,9 @@ class MemoryLedger:
             row.job = replace(row.job, deaths=row.job.deaths + 1)
         return self._holds(lease)
 
-    async def park(self, sweep_id: int, state: SweepState, reason: str) -> None:
+    async def park(self, sweep_id: int, state: SweepState, reason: str, *, budget_usd: float | None = None) -> None:
         sweep = self.sweeps[sweep_id]
-        if sweep.state is SweepState.RUNNING:
+        if sweep.state is SweepState.RUNNING and budget_usd in {None, sweep.budget_usd}:
             sweep.state, sweep.reason = state, reason
 
     async def jobs(self, lease: Lease) -> Sequence[Job]:

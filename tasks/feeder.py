@@ -25,6 +25,7 @@ DEPTH = 256  # chunks published and not yet leased, a provider; what keeps Redis
 _LOST_AFTER_S = 5.0
 _CHORE_EVERY_S = 2.0
 _GRACE_S = 2.0  # after an absence of the ledger: workers that have lived through it renew their leases first
+_EXPECTED = (Unavailable, OperationalError, OSError)
 _BUSY_S, _IDLE_S, _AWAY_S = 0.2, 1.0, 1.0
 
 
@@ -69,8 +70,11 @@ class Feeder:
         if lapsed:
             log.warning("chunks of a dead or stalled worker given out again", extra={"chunks": lapsed})
         if time.monotonic() >= self._chore_due:
-            self._chore()
             self._chore_due = time.monotonic() + _CHORE_EVERY_S
+            try:
+                self._chore()
+            except Exception as exc:  # the boundary of a chore: what it stumbles over must not starve the queues
+                log.warning("a chore waits", extra={"error": str(exc)}, exc_info=not isinstance(exc, _EXPECTED))
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -79,8 +83,7 @@ class Feeder:
                 self._feed.wait(_BUSY_S if busy else _IDLE_S)
             except Exception as exc:
                 self._leading_since = None
-                expected = isinstance(exc, Unavailable | OperationalError | OSError)
-                log.warning("feeding waits", extra={"error": str(exc)}, exc_info=not expected)
+                log.warning("feeding waits", extra={"error": str(exc)}, exc_info=not isinstance(exc, _EXPECTED))
                 self._stop.wait(_AWAY_S)
 
     def _fill(self, provider: str) -> int:

@@ -340,6 +340,13 @@ async def test_a_parked_sweep_leases_nothing_and_keeps_its_first_reason(world: W
     assert await world.ledger.lease(ChunkRef(sweep_id=sweep_id, no=0), "w1") is None
 
 
+@pytest.mark.parametrize(("used_up", "state"), [(1.0, SweepState.RUNNING), (2.5, SweepState.BUDGET_EXHAUSTED)])
+async def test_only_the_budget_that_the_sweep_has_now_parks_it(world: World, used_up: float, state: SweepState) -> None:
+    sweep_id = world.add(spec(budget_usd=2.5), drafts(8))
+    await world.ledger.park(sweep_id, SweepState.BUDGET_EXHAUSTED, "the budget is used up", budget_usd=used_up)
+    assert world.sweep(sweep_id)[0] is state
+
+
 async def test_call_ids_are_fresh_and_ascend(world: World) -> None:
     several = [await ids(world, count) for count in (3, 1, 1500, 0, 999, 2)]
     assert [len(taken) for taken in several] == [3, 1, 1500, 0, 999, 2]

@@ -7,7 +7,19 @@ import pytest
 
 from core.errors import ProviderError
 from core.heartbeat import Stop
-from core.model import Accepted, Answer, ChatRequest, ChunkRef, Job, JobState, JsonObject, Rejected, Variant, Verdict
+from core.model import (
+    Accepted,
+    Answer,
+    ChatRequest,
+    ChunkRef,
+    Job,
+    JobState,
+    JsonObject,
+    Rejected,
+    SweepState,
+    Variant,
+    Verdict,
+)
 from core.pipeline import run_chunk
 from core.ports import Limits
 from core.sweep import Target
@@ -173,6 +185,21 @@ async def test_a_provider_that_breaks_in_an_unforeseen_way_leaks_no_ticket(world
     assert world.states(sweep) == [JobState.DONE, JobState.FAILED, JobState.DONE]
     assert (await world.gate.status("openai")).in_flight == 0
     assert len(world.ledger.calls) == len(world.provider.asked) == 5
+
+
+async def test_a_budget_raised_while_calls_are_refused_under_the_old_one_is_not_parked_again(world: World) -> None:
+    sweep = world.submit(*(f"ask {i}" for i in range(50)), budget_usd=0.1)
+
+    async with world.engine() as engine:
+        chunk = asyncio.create_task(run_chunk(engine, ChunkRef(sweep_id=sweep, no=0)))
+        await asyncio.sleep(0)
+        world.ledger.sweeps[sweep].budget_usd = 10.0
+        await chunk
+    assert world.ledger.sweeps[sweep].state is SweepState.RUNNING
+    assert JobState.PENDING in world.states(sweep)
+    await world.run(sweep)
+
+    assert world.states(sweep) == [JobState.DONE] * 50
 
 
 async def test_vectors_that_were_pruned_come_back_with_the_cached_answer() -> None:
