@@ -5,12 +5,14 @@ import contextlib
 import http.server
 import json
 import re
+import socket
 import threading
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg2
@@ -93,25 +95,27 @@ class Monitor:
     """All commands that a Redis server gets, from the start on: what passes through leaves no key."""
 
     def __init__(self, url: str) -> None:
-        self._client = redis.Redis.from_url(url, socket_timeout=0.2)
-        self._connection = self._client.connection_pool.get_connection()
-        self._connection.send_command("MONITOR")  # type: ignore[no-untyped-call] # redis-py
-        self.seen: list[bytes] = []
+        parts = urlsplit(url)
+        self._socket = socket.create_connection((parts.hostname, parts.port or 6379), timeout=0.2)
+        self._socket.sendall(f"AUTH {parts.password}\r\nMONITOR\r\n".encode())
+        self._parts: list[bytes] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
+    @property
+    def seen(self) -> list[bytes]:
+        return b"".join(self._parts).split(b"\r\n")
+
     def _run(self) -> None:
         while not self._stop.is_set():
-            with contextlib.suppress(redis.TimeoutError):
-                line = self._connection.read_response()
-                self.seen.append(line if isinstance(line, bytes) else str(line).encode())
+            with contextlib.suppress(TimeoutError):
+                self._parts.append(self._socket.recv(2**16))
 
     def close(self) -> None:
         self._stop.set()
         self._thread.join()
-        self._connection.disconnect()  # type: ignore[no-untyped-call] # redis-py
-        self._client.close()
+        self._socket.close()
 
 
 @dataclass

@@ -50,6 +50,7 @@ def main() -> None:
     """Detaches from the command that started it, and serves."""
     if os.fork() != 0:
         os._exit(0)  # the starter reaps this at once; the child belongs to init, whoever lives longer
+    os.umask(0o077)  # also for what the servers and programs write: files for their owner only
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     asyncio.run(_serve(Layout(Path(sys.argv[1])), int(sys.argv[2])))
 

@@ -14,6 +14,7 @@ from core.sweep import SweepSpec, Target
 from scripts import embedded
 from tasks import producer
 from tests.planted import Echo, Monitor, echo, holds, of_flower, of_postgres, of_process_list, of_redis, of_table
+from tests.processes import family, listening
 
 PROVIDERS = ("openai", "azure", "hyperbolic", "anthropic")
 KEYS = {name: f"sk-planted-{name}-0123456789abcdef" for name in PROVIDERS}
@@ -129,6 +130,8 @@ def test_a_planted_key_is_nowhere_and_a_planted_prompt_only_in_rows_and_cached_a
     pages = dict(of_flower(url, login))
     logs = {file.name: file.read_bytes() for file in (installation.directory / "log").iterdir()}
 
+    # Servers, workers and Flower are for this machine only.
+    assert {address for pid in family(installation.directory) for address in listening(pid)} == {"127.0.0.1"}
     assert any(b"DEBUG" in log for log in logs.values())
     assert exported.stdout
     passwords = {server.split(":")[2].split("@")[0] for server in (servers.database_url, servers.redis_url)}
@@ -138,6 +141,7 @@ def test_a_planted_key_is_nowhere_and_a_planted_prompt_only_in_rows_and_cached_a
     assert holds(exported.stdout, keys) == []
     assert [line for line in argv if holds(line, everything)] == []
     assert [item for item in in_broker if holds(item, everything)] == []
+    assert sum(b"provider." in line for line in broker.seen) > len(PROVIDERS)  # messages among them
     assert [line for line in broker.seen if holds(line, everything)] == []
     assert [(path, found) for path, text in pages.items() if (found := holds(text, everything))] == []
     assert [(name, found) for name, log in logs.items() if (found := holds(log, everything))] == []
