@@ -51,7 +51,9 @@ def measure(stage: Stage) -> list[Row]:
         Row(row="ruff D findings after", value=ruff_after.total(), unit="findings", goal="fewer",
             holds=ruff_after.total() < ruff_before.total()),
         Row(row="ruff D findings of rules that grew", value=new_errors, unit="findings"),
-        *_doclint(doclint_before, doclint_after),
+        Row(row="pydoclint findings before", value=doclint_before.total(), unit="findings"),
+        Row(row="pydoclint findings after", value=doclint_after.total(), unit="findings"),
+        *_doclint(doclint_before.total() / had, doclint_after.total() / has),
         Row(row="files whose code changed", value=other_code, unit="files", goal="0", holds=not other_code),
         Row(row="files whose comments changed", value=other_comments, unit="files", goal="0", holds=not other_comments),
         Row(row="files with a wrong answer in them", value=spoiled, unit="files", goal="0", holds=not spoiled),
@@ -59,9 +61,13 @@ def measure(stage: Stage) -> list[Row]:
     ]  # fmt: skip
 
 
-def _doclint(before: int, after: int) -> Iterator[Row]:
-    yield Row(row="pydoclint findings before", value=before, unit="findings")
-    yield Row(row="pydoclint findings after", value=after, unit="findings", goal="fewer", holds=after < before)
+def _doclint(before: float, after: float) -> Iterator[Row]:
+    """A share, because pydoclint looks at what has a docstring: more of them, more findings."""
+    yield Row(row="pydoclint findings a hundred docstrings, before", value=round(100 * before, 1), unit="")
+    yield Row(
+        row="pydoclint findings a hundred docstrings, after", value=round(100 * after, 1), unit="", goal="fewer",
+        holds=after < before,
+    )  # fmt: skip
 
 
 def _copy(name: str, tree: Path) -> None:

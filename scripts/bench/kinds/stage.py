@@ -70,9 +70,9 @@ class Stage:
             engine.dispose()
 
     def prompts(self, name: str) -> list[str]:
-        """What a sweep has sent, but for the system message: one text a call."""
+        """What a sweep has told the model, one text a call: neither the instructions nor the model's own words."""
         found = self._made(name, "c.request_json -> 'messages' AS messages")
-        return ["\n".join(m["content"] for m in row["messages"] if m["role"] != "system") for row in found]
+        return ["\n".join(m["content"] for m in row["messages"] if m["role"] == "user") for row in found]
 
     def _made(self, name: str, wanted: str) -> Iterator[Mapping[str, Any]]:
         sql = f"""
