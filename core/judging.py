@@ -1,7 +1,7 @@
 """The end of a chunk's story: answers become job states, and go to the recorder with the calls that paid for them."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from core.fingerprint import fingerprint
@@ -38,6 +38,7 @@ class Item:
     repairs: int = 0
     attempts: int = 0
     detours: int = 0  # providers that were found down on its way
+    refused: tuple[CallRecord, ...] = ()  # calls whose answers its jobs did not take
 
 
 class Judge:
@@ -58,17 +59,19 @@ class Judge:
         vectors: list[VectorRecord] = []
         repairs: list[Item] = []
         reasons: list[str] = []
+        earlier: list[CallRecord] = []
         for item, answer in pairs:
             verdicts = [(job, self._verdict(job, answer)) for job in item.jobs]
             refused = [verdict.reason for _, verdict in verdicts if isinstance(verdict, Rejected)]
             reasons += refused[:1]
             if refused and (turn := self._repair_turn(item, answer, refused[0])) is not None:
                 # Equal requests, and yet each job is judged by its own input: those that take the answer are done.
-                repairs.append(
-                    _repaired(item, turn, [job for job, verdict in verdicts if isinstance(verdict, Rejected)])
-                )
+                jobs = [job for job, verdict in verdicts if isinstance(verdict, Rejected)]
+                repairs.append(_repaired(item, turn, jobs, call))
                 verdicts = [(job, verdict) for job, verdict in verdicts if isinstance(verdict, Accepted)]
             results += self._states(item, answer, verdicts)
+            if verdicts:
+                earlier += item.refused
             if len(refused) < len(item.jobs) and answer.vector is not None:
                 vectors.append(_vector(item, answer))
         if call is not None:
@@ -81,6 +84,7 @@ class Judge:
                 jobs=tuple(results),
                 vectors=tuple(vectors),
                 adopted=tuple(adopted.values()),
+                earlier=tuple(earlier),
             )
         )
         return repairs
@@ -100,22 +104,26 @@ class Judge:
     async def fail(self, items: list[Item], error: JsonObject) -> None:
         """The provider gave no answer, and none is to be expected."""
         jobs = [_result(item, job, JobState.FAILED, error=error) for item in items for job in item.jobs]
-        await self._record(Outcome(lease=self._lease, jobs=tuple(jobs)))
+        await self._record(Outcome(lease=self._lease, jobs=tuple(jobs), earlier=_earlier(items)))
 
     async def fall_back(self, items: list[Item], why: JsonObject) -> list[Item]:
         """Ends what the kind can answer by rule; returns the items that it can't."""
         left: list[Item] = []
         ended: list[JobResult] = []
+        earlier: list[CallRecord] = []
         for item in items:
             ruled = [(job, self._by_rule(job)) for job in item.jobs]
+            without = [job for job, result in ruled if result is None]
             ended += [
                 _result(item, job, JobState.FALLBACK, result=result, error=why)
                 for job, result in ruled
                 if result is not None
             ]
-            if without := [job for job, result in ruled if result is None]:
-                left.append(replace(item, jobs=without))
-        await self._record(Outcome(lease=self._lease, jobs=tuple(ended)))
+            if len(without) < len(ruled):
+                earlier += item.refused
+            if without:
+                left.append(replace(item, jobs=without, refused=item.refused if without == item.jobs else ()))
+        await self._record(Outcome(lease=self._lease, jobs=tuple(ended), earlier=tuple(earlier)))
         return left
 
     def summary(self, jobs: int) -> ChunkSummary:
@@ -168,12 +176,16 @@ class Judge:
         return replace(request, messages=request.messages + turn)
 
 
-def _repaired(item: Item, turn: ChatRequest, jobs: list[Job]) -> Item:
-    # Who took the first answer has paid for it.
-    attempts = item.attempts if len(jobs) == len(item.jobs) else 0
-    return replace(
-        item, request=turn, fingerprint=fingerprint(turn), jobs=jobs, repairs=item.repairs + 1, attempts=attempts
-    )
+def _repaired(item: Item, turn: ChatRequest, jobs: list[Job], call: CallRecord | None) -> Item:
+    again = replace(item, request=turn, fingerprint=fingerprint(turn), jobs=jobs, repairs=item.repairs + 1)
+    if len(jobs) < len(item.jobs):
+        # Who took the answer has paid for it.
+        return replace(again, attempts=0, refused=())
+    return again if call is None else replace(again, refused=(*item.refused, call))
+
+
+def _earlier(items: Iterable[Item]) -> tuple[CallRecord, ...]:
+    return tuple(call for item in items for call in item.refused)
 
 
 def _result(

@@ -323,6 +323,7 @@ class Outcome:
     jobs: tuple[JobResult, ...] = ()
     vectors: tuple[VectorRecord, ...] = ()
     adopted: tuple[CallRecord, ...] = ()  # found in the cache, perhaps not yet a row (its worker died)
+    earlier: tuple[CallRecord, ...] = ()  # rows already: calls whose refused answers these jobs have paid for
 
 
 # ---- what is read back

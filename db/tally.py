@@ -90,10 +90,11 @@ _NOTHING = Share()
 def shares(outcome: Outcome) -> Iterator[tuple[JobResult, Share]]:
     """Splits the calls of an outcome among its jobs: whole numbers, and their sum is the calls' sum."""
     paying = [job for job in outcome.jobs if not job.cached]
-    if not outcome.calls or not paying:
+    calls = (*outcome.calls, *outcome.earlier)
+    if not calls or not paying:
         yield from ((job, _NOTHING) for job in outcome.jobs)
         return
-    parts = iter(_split(outcome.calls, len(paying)))
+    parts = iter(_split(calls, len(paying)))
     for job in outcome.jobs:
         yield job, _NOTHING if job.cached else next(parts)
 

@@ -1,7 +1,8 @@
 """What an adversary does to a chunk: providers that are all down, kinds that raise, waits that outlast a shutdown."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -15,6 +16,7 @@ from core.model import (
     Job,
     JobState,
     JsonObject,
+    Outcome,
     Rejected,
     SweepState,
     Variant,
@@ -23,6 +25,8 @@ from core.model import (
 from core.pipeline import run_chunk
 from core.ports import Limits
 from core.sweep import Target
+from db.memory import MemoryLedger
+from db.tally import shares
 from tests.world import ScriptedProvider, ToyKind, World, refused, unless
 
 OTHER = Target(provider="hyperbolic", model="toy-2")
@@ -185,6 +189,30 @@ async def test_a_provider_that_breaks_in_an_unforeseen_way_leaks_no_ticket(world
     assert world.states(sweep) == [JobState.DONE, JobState.FAILED, JobState.DONE]
     assert (await world.gate.status("openai")).in_flight == 0
     assert len(world.ledger.calls) == len(world.provider.asked) == 5
+
+
+@dataclass(slots=True, kw_only=True)
+class Remembering(MemoryLedger):
+    """Keeps what it was given, in order."""
+
+    given: list[Outcome] = field(default_factory=list)
+
+    async def commit(self, outcomes: Sequence[Outcome]) -> None:
+        self.given += outcomes
+        await MemoryLedger.commit(self, outcomes)
+
+
+@pytest.mark.parametrize("mended", ["good", "bad"])
+async def test_what_the_jobs_cost_is_what_their_calls_cost_refused_answers_too(world: World, mended: str) -> None:
+    ledger = Remembering(clock=world.clock)
+    world.ledger = ledger
+    world.provider.script = lambda request: "bad" if len(request.messages) == 1 else mended
+    sweep = world.submit("a", "b", "b", "c")
+
+    await world.run(sweep)
+
+    nano = sum(share.nano or 0 for outcome in ledger.given for _, share in shares(outcome))
+    assert nano == ledger.total(sweep).cost_nano == 60_000_000
 
 
 async def test_a_budget_raised_while_calls_are_refused_under_the_old_one_is_not_parked_again(world: World) -> None:
