@@ -37,10 +37,13 @@ class Curve:
         pairs = ((self.requests, limits.rpm), (self.tokens, limits.tpm))
         return max(sum(counts) / seconds / (limit / _MINUTE) for counts, limit in pairs if limit)
 
-    def binding(self, limits: Limits, width: int) -> float:
-        """Share of the quota where each dimension binds in its turn: the mean over windows of a few seconds."""
-        windows = [self.between(at, at + width).used(limits) for at in range(0, len(self) - width + 1, width)]
-        return sum(windows) / len(windows)
+    def used_in_turn(self, limits: Limits) -> float:
+        """Share of the dimension that binds, where they take turns: of the seconds before and after no change."""
+        by_tokens = [self.between(at, at + 1).used(Limits(tpm=limits.tpm)) for at in range(len(self))]
+        by_requests = [self.between(at, at + 1).used(Limits(rpm=limits.rpm)) for at in range(len(self))]
+        binds = [a > b for a, b in zip(by_tokens, by_requests, strict=True)]
+        inner = [at for at in range(1, len(self) - 1) if binds[at - 1] == binds[at] == binds[at + 1]]
+        return sum(max(by_tokens[at], by_requests[at]) for at in inner) / len(inner)
 
     def steady_s(self, limits: Limits) -> int:
         """Seconds from the first call until the quota is used; the length of the curve if it never is."""

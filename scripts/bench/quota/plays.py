@@ -73,7 +73,7 @@ def both_in_turn() -> list[Row]:
         played.staff()
         rest(80)
         stats = played.stats()
-    return _steady(name, stats, limits, refused=0.001, width=1)
+    return _steady(name, stats, limits, refused=0.001, in_turn=True)
 
 
 def drop_told() -> list[Row]:
@@ -179,13 +179,14 @@ def _drop(**simulator: str) -> tuple[Curve, Curve, Curve]:
     return curve.between(_STEADY_S, down - 1), curve.between(down, up - 1), curve.between(up, len(curve) - 1)
 
 
-def _steady(name: str, stats: Mapping[str, Any], limits: Limits, *, refused: float, width: int = 5) -> list[Row]:
-    """``refused``: the share of the calls that may be; ``width``: seconds within which one dimension binds."""
+def _steady(name: str, stats: Mapping[str, Any], limits: Limits, *, refused: float, in_turn: bool = False) -> list[Row]:
+    """``refused``: the share of the calls that may be; ``in_turn``: sometimes one limit binds, sometimes the other."""
     curve = Curve.of(stats)
     start = curve.steady_s(limits)
+    steady = curve.between(start, len(curve) - 1)
     share = sum(curve.refused) / max(1, sum(curve.requests))
     return [
-        _least(name, "used in steady state", curve.between(start, len(curve) - 1).binding(limits, width)),
+        _least(name, "used in steady state", steady.used_in_turn(limits) if in_turn else steady.used(limits)),
         _most(name, "steady after", start, "s", _STEADY_S),
         _most(name, "429s of all calls", _percent(share), "%", _percent(refused)),
         _most(name, "highest minute", _percent(most(stats, limits, 60)), "% of its quota", 100),
