@@ -4,9 +4,9 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from core.credentials import masked
 from core.model import Variant
@@ -35,7 +35,7 @@ class SweepSpec(BaseModel):
     source: dict[str, Any] = Field(default_factory=dict)
     options: dict[str, Any] = Field(default_factory=dict)
     targets: tuple[Target, ...] = Field(min_length=1)
-    params: dict[str, list[Any]] = Field(default_factory=dict)
+    params: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default_factory=dict)
     samples: int = Field(default=1, ge=1, le=1000)
     budget_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     limit: int | None = Field(default=None, ge=1)
@@ -46,6 +46,12 @@ class SweepSpec(BaseModel):
     on_reject: Literal["fail", "fallback"] = "fail"  # after the last repair turn
     repair_turns: int = Field(default=1, ge=0, le=3)
     description: str = ""
+
+    @field_validator("params")
+    @classmethod
+    def _is_json(cls, params: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        json.dumps(params, allow_nan=False, default=str)  # no provider knows NaN, and it would be stored as null
+        return params
 
     def variants(self) -> list[Variant]:
         """The grid in a fixed order: targets, then parameters by name, then samples."""

@@ -24,11 +24,12 @@ POLL_S = 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """What became of a spec. ``created`` False: the sweep existed with this very spec, and goes on."""
+    """What became of a spec. ``created`` False: the sweep existed with this very spec, and goes on or is done."""
 
     name: str
     jobs: int
     created: bool
+    state: SweepState
     problems: tuple[Problem, ...]
 
 
@@ -71,18 +72,21 @@ def submit(database_url: str, spec: SweepSpec, *, on_job: Callable[[], None] = l
     problems: list[Problem] = []
     drafts = _drafts(spec, problems, on_job)
     stored = submission.submit(database_url, without_passwords(spec), drafts, problems=problems)
-    if not stored.created:
-        _resume(database_url, spec, stored.state)
-    return Submission(name=stored.name, jobs=stored.jobs, created=stored.created, problems=tuple(problems))
+    state = stored.state if stored.created else _resume(database_url, spec, stored.state)
+    return Submission(name=stored.name, jobs=stored.jobs, created=stored.created, state=state, problems=tuple(problems))
 
 
-def _resume(database_url: str, spec: SweepSpec, state: SweepState) -> None:
+def _resume(database_url: str, spec: SweepSpec, state: SweepState) -> SweepState:
     # Submitting again is how a script says "go on".
+    if state is SweepState.CANCELLED:
+        raise InputError(f"the sweep {spec.name!r} is cancelled", hint="submit it under a new name")
     if state not in {SweepState.PAUSED, SweepState.BUDGET_EXHAUSTED}:
-        return
+        return state
     engine = connect(database_url, role="producer", pool=1)
     try:
-        control.resume(engine, spec.name, budget_usd=spec.budget_usd if state is SweepState.BUDGET_EXHAUSTED else None)
+        return control.resume(
+            engine, spec.name, budget_usd=spec.budget_usd if state is SweepState.BUDGET_EXHAUSTED else None
+        )
     finally:
         engine.dispose()
 

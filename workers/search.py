@@ -11,7 +11,7 @@ from core.errors import InputError
 from core.fingerprint import fingerprint
 from core.heartbeat import Hold
 from core.model import ChunkRef, EmbeddingRequest, Job, Modality, Outcome, Vector, VectorRecord
-from core.parcels import Called, NotCalled, Parcel
+from core.parcels import Called, CallOutcome, Closed, NotCalled, Parcel, Parked
 from core.settings import Settings
 from db import progress, results, similarity
 from db.engine import connect
@@ -41,6 +41,8 @@ def search(settings: Settings, text: str, *, sweep: str | None, k: int) -> list[
         try:
             scope = runtime.engine.caller.scope(variant.provider)
             vector = runtime.call(_vector(runtime, plan, replace(request, salt=scope)))
+        except TimeoutError as exc:
+            raise InputError("the query was not embedded in time", hint="see `sweep doctor`") from exc
         finally:
             runtime.close()
         return similarity.search(engine, vector, model=variant.model, k=k, sweep=sweep, kind=_KIND)
@@ -65,8 +67,7 @@ async def _vector(runtime: Runtime, plan: Plan, request: EmbeddingRequest) -> Ve
     parcel = Parcel(requests=(request,), fingerprints=(print_,), tags={"sweep": plan.name, "kind": "search"})
     outcome = await engine.caller.call(parcel, Hold(lease=lease))
     if not isinstance(outcome, Called):
-        reason = outcome.error.get("message") if isinstance(outcome, NotCalled) else outcome
-        raise InputError(f"the query could not be embedded: {reason}", hint="see `sweep doctor`")
+        raise InputError(f"the query could not be embedded: {_why_not(outcome)}", hint="see `sweep doctor`")
     answer = outcome.answers[0]
     if answer.vector is None:
         raise InputError(f"{request.model} gave no vector for the query")
@@ -75,3 +76,15 @@ async def _vector(runtime: Runtime, plan: Plan, request: EmbeddingRequest) -> Ve
     )
     await engine.recorder.record(Outcome(lease=lease, calls=(outcome.record,), vectors=(stored,)))
     return answer.vector
+
+
+def _why_not(outcome: CallOutcome) -> str:
+    match outcome:
+        case NotCalled(error=error):
+            return str(error.get("message"))
+        case Parked(reason=reason):
+            return reason
+        case Closed(retry_in_s=retry_in_s):
+            return f"the provider is down; it is asked again in {retry_in_s:.0f} s"
+        case _:
+            return "it was stopped"

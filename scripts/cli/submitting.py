@@ -12,6 +12,7 @@ import typer
 from pydantic import ValidationError
 
 from core.errors import InputError
+from core.model import SweepState
 from core.settings import RULES, default_model, settings
 from core.sweep import SweepSpec, Target
 from scripts.cli import render
@@ -19,6 +20,7 @@ from scripts.cli.common import Common
 from tasks import producer
 
 _SHOWN = 5  # jobs of a dry run
+_AGAIN = {SweepState.DONE: "is done already"}
 _HAS_RULES = {"docstring", "dictionary", "gap"}  # kinds that can answer while their provider is down
 
 
@@ -76,7 +78,7 @@ def run(spec: SweepSpec, *, dry_run: bool, watch: bool) -> None:
     submitted = producer.submit(loaded.database_url, spec)
     for problem in submitted.problems:
         render.talk(f"left out: {problem.where}: {problem.what}")
-    verb = "submitted" if submitted.created else "goes on"
+    verb = "submitted" if submitted.created else _AGAIN.get(submitted.state, "goes on")
     render.talk(f"{submitted.name} {verb}: {submitted.jobs} jobs; `sweep watch {submitted.name}`")
     sys.stdout.write(submitted.name + "\n")
     if watch:
