@@ -12,6 +12,7 @@ _NAME, _SUMMARY, _REST = 1.0, 0.6, 0.3
 _SECTION = 0.3
 _NAMED = 1_000.0
 _FALLBACK = 40
+_COMMON = 2_000  # symbols with a word, above which it no longer tells them apart
 
 
 class Matcher:
@@ -22,10 +23,11 @@ class Matcher:
         self._budget = budget
         self._found: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
         self._by_name: defaultdict[str, list[int]] = defaultdict(list)
+        self._weights = [weights(symbol) for symbol in symbols]
         for index, symbol in enumerate(symbols):
             for name in {symbol.name, symbol.name.rpartition(".")[2]}:
                 self._by_name[name].append(index)
-            for term, weight in weights(symbol).items():
+            for term, weight in self._weights[index].items():
                 self._found[term].append((index, weight))
 
     def candidates(self, requirement: Requirement) -> tuple[Symbol, ...]:
@@ -40,20 +42,30 @@ class Matcher:
     def _scores(self, requirement: Requirement) -> dict[int, float]:
         """Of the symbols that share a word with the requirement itself, not with its section's headings alone."""
         scores: defaultdict[int, float] = defaultdict(float)
-        own = set(terms(requirement.text))
-        shares: set[int] = set()
-        for term in dict.fromkeys((*terms(requirement.text), *terms(requirement.section))):
+        own = sorted(set(terms(requirement.text)), key=lambda term: (len(self._found.get(term, ())), term))
+        for term in own:
             entries = self._found.get(term, ())
-            rarity = math.log(1 + len(self._symbols) / (1 + len(entries)))
+            if scores and len(entries) > _COMMON:
+                self._raise(scores, term, 1.0)  # too common to bring in symbols that share nothing else
+                continue
+            rarity = self._rarity(term)
             for index, weight in entries:
-                scores[index] += weight * rarity * (1.0 if term in own else _SECTION)
-            if term in own:
-                shares.update(index for index, _ in entries)
+                scores[index] += weight * rarity
         for name in named(requirement.text):
             for index in self._by_name.get(name, ()):
                 scores[index] += _NAMED
-                shares.add(index)
-        return {index: scores[index] for index in shares}
+        for term in dict.fromkeys(terms(requirement.section)):
+            if term not in own:
+                self._raise(scores, term, _SECTION)
+        return scores
+
+    def _raise(self, scores: dict[int, float], term: str, importance: float) -> None:
+        importance *= self._rarity(term)
+        for index in scores:
+            scores[index] += importance * self._weights[index].get(term, 0.0)
+
+    def _rarity(self, term: str) -> float:
+        return math.log(1 + len(self._symbols) / (1 + len(self._found.get(term, ()))))
 
     def _outermost(self) -> list[Symbol]:
         return [symbol for symbol in self._symbols if "." not in symbol.name and symbol.kind != "constant"][:_FALLBACK]
