@@ -89,10 +89,10 @@ def test_a_reader_that_has_enough_is_no_error(asked: World) -> None:
     assert "Broken" not in done.stderr
 
 
-def test_the_same_spec_goes_on_and_asks_nobody_again(asked: World) -> None:
+def test_the_same_spec_again_asks_nobody(asked: World) -> None:
     before = asked.simulator.stats(brief=True)["requests"]
     again = asked.sweep("submit", "prompt", "asked.jsonl", "-n", "asked", "--budget", "1")
-    assert (again.out, "asked goes on" in again.err) == ("asked\n", True)
+    assert (again.out, "asked is done already" in again.err) == ("asked\n", True)
     copy = asked.sweep("submit", "prompt", "asked.jsonl", "-n", "asked-again", "--watch")
     assert "8 cached" in copy.out + copy.err
     assert asked.simulator.stats(brief=True)["requests"] == before
