@@ -183,30 +183,36 @@ class Arena:
         for worker in self.workers:
             worker.wait(timeout_s)
 
+    def close(self) -> None:
+        """Ends what was started here, at once."""
+        self.kill_workers()
+        for simulator in self.simulators:
+            simulator.process.kill()
+            simulator.process.wait()
+
 
 @contextmanager
 def arena(**settings: str) -> Iterator[Arena]:
     """Servers of its own in a directory of its own; nothing is left behind."""
     directory = Path(tempfile.mkdtemp(prefix="sweep-arena-"))
-    servers = embedded.up(directory / "servers", owner=os.getpid())
-    environment = {
-        "DATABASE_URL": servers.database_url,
-        "REDIS_URL": servers.redis_url,
-        "CACHE_URL": servers.cache_url,
-        "OPENAI_RETRY_MIN_WAIT": "0.2",
-        "OPENAI_RETRY_MAX_WAIT": "2",
-        "LOG_LEVEL": "WARNING",
-        **settings,
-    }
-    with _MIGRATING:
-        migrate(servers.database_url)
-    made = Arena(directory=directory, environment=environment)
     try:
-        yield made
+        servers = embedded.up(directory / "servers", owner=os.getpid())
+        with _MIGRATING:
+            migrate(servers.database_url)
+        environment = {
+            "DATABASE_URL": servers.database_url,
+            "REDIS_URL": servers.redis_url,
+            "CACHE_URL": servers.cache_url,
+            "OPENAI_RETRY_MIN_WAIT": "0.2",
+            "OPENAI_RETRY_MAX_WAIT": "2",
+            "LOG_LEVEL": "WARNING",
+            **settings,
+        }
+        made = Arena(directory=directory, environment=environment)
+        try:
+            yield made
+        finally:
+            made.close()
     finally:
-        made.kill_workers()
-        for simulator in made.simulators:
-            simulator.process.kill()
-            simulator.process.wait()
         embedded.down(directory / "servers")
         shutil.rmtree(directory, ignore_errors=True)
