@@ -1,11 +1,13 @@
 """The providers: does each that is set up answer, and take our key. Costs nothing: only the list of models is asked."""
 
+import asyncio
+import socket
 from collections.abc import Iterator, Mapping
 
 import httpx
 
 from core.errors import InputError
-from core.providers.address import check_base_url
+from core.providers.address import GuardedResolver, check_base_url
 from core.settings import BASE_URLS, PREFIXES, ProviderSettings, Settings, provider_settings
 from scripts.doctor.check import Check, State, failed, passed
 
@@ -43,6 +45,7 @@ def _probe(name: str, settings: ProviderSettings, *, allow_private: bool) -> Che
     url = f"{base.removesuffix('/openai')}/openai/models" if name == "azure" else f"{base}/models"
     query = {"api-version": settings.api_version} if name == "azure" else {}
     try:
+        _judge_resolution(base, allow_private=allow_private or settings.trust_env)
         answer = httpx.get(
             url,
             params=query,
@@ -50,7 +53,7 @@ def _probe(name: str, settings: ProviderSettings, *, allow_private: bool) -> Che
             timeout=settings.connection_timeout,
             trust_env=settings.trust_env,
         )
-    except (httpx.HTTPError, UnicodeError) as exc:
+    except (httpx.HTTPError, OSError, UnicodeError) as exc:
         # Not the error's text: a header that cannot be sent is quoted in it, and that is the key.
         return Check(
             name=name,
@@ -59,6 +62,15 @@ def _probe(name: str, settings: ProviderSettings, *, allow_private: bool) -> Che
             fix=f"is it running? correct {prefix}BASE_URL, or set {prefix}ENABLED=false",
         )
     return _judge(name, base, answer, settings.model)
+
+
+def _judge_resolution(base: str, *, allow_private: bool) -> None:
+    """The key goes nowhere that a call may not go. Raises OSError for a name that leads into a closed network."""
+
+    async def resolve() -> None:
+        await GuardedResolver(allow_private=allow_private).resolve(httpx.URL(base).host, 0, socket.AF_UNSPEC)
+
+    asyncio.run(resolve())
 
 
 def _judge(name: str, base: str, answer: httpx.Response, model: str) -> Check:
