@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 import psycopg2
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from scripts import embedded
 from tests.processes import family, listening
@@ -27,7 +29,9 @@ def test_no_server_lets_anybody_in_without_the_password_or_with_a_wrong_one(own_
         parts = urlsplit(url)
         for password in (None, "", "wrong"):
             with (
-                redis.Redis(host=parts.hostname or "", port=parts.port or 0, password=password) as client,
+                redis.Redis(
+                    host=parts.hostname or "", port=parts.port or 0, password=password, retry=Retry(NoBackoff(), 0)
+                ) as client,
                 pytest.raises((redis.AuthenticationError, redis.ResponseError)),
             ):
                 client.get("x")
