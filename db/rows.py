@@ -1,6 +1,7 @@
 """Values as PostgreSQL reads them: lines of COPY's text format, array literals, JSON, pgvector's wire format."""
 
 import json
+import re
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -32,6 +33,9 @@ _COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack("!ii", 0, 0)
 _COPY_TRAILER = struct.pack("!h", -1)
 
 
+_HUGE = re.compile(r"\d{19}")
+
+
 def dump_json(value: Any) -> bytes:
     """Compact JSON that the type ``json`` takes whatever a provider sent: NUL, lone surrogates, huge integers."""
     try:
@@ -44,6 +48,8 @@ def load_json(value: str | None) -> Any:
     """The reverse; None stays None."""
     if value is None:
         return None
+    if _HUGE.search(value):
+        return json.loads(value)  # orjson reads integers beyond 64 bits as floats
     try:
         return orjson.loads(value)
     except orjson.JSONDecodeError:

@@ -46,7 +46,7 @@ def installed(built: Path, venv: Path) -> Path:
         capture_output=True,
     )
     (packages,) = venv.glob("lib/python*/site-packages")
-    (packages / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    (packages / "dependencies.pth").write_text("/srv\n")  # where ``confined`` shows them: a clone may lie under /tmp
     return venv
 
 
@@ -55,11 +55,21 @@ def confined(venv: Path, writable: Path) -> list[str]:
     no capabilities, an environment of the image's own, and only ``writable`` to write to, which is its /tmp.
     """
     script = (
-        'set -e; mount --make-rprivate /; mount --bind "$1" /mnt; mount --bind "$2" /tmp;'
-        " mount -o remount,ro,bind /; mount -o remount,ro,bind /mnt;"
-        ' cd /var/lib; shift 2; exec unshare --user --map-user=10001 --map-group=10001 "$@"'
+        'set -e; mount --make-rprivate /; mount --bind "$1" /mnt; mount --bind "$3" /srv; mount --bind "$2" /tmp;'
+        " mount -o remount,ro,bind /; mount -o remount,ro,bind /mnt; mount -o remount,ro,bind /srv;"
+        ' cd /var/lib; shift 3; exec unshare --user --map-user=10001 --map-group=10001 "$@"'
     )
-    return ["unshare", "--mount", "sh", "-c", script, "confined", str(venv), str(writable)]
+    return [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        script,
+        "confined",
+        str(venv),
+        str(writable),
+        sysconfig.get_path("purelib"),
+    ]
 
 
 def can_be_confined() -> bool:
@@ -76,4 +86,4 @@ def can_be_confined() -> bool:
         check=False,
         capture_output=True,
     )
-    return os.geteuid() == 0 and tried.returncode == 0
+    return os.geteuid() == 0 and tried.returncode == 0 and Path("/srv").is_dir()

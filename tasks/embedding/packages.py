@@ -45,7 +45,7 @@ def _document(name: str, distribution: Distribution) -> Read:
     markup = _MARKUPS.get(kind, Markup.RST)
     text = f"{title}: {summary}\n\n{body}" if summary else body
     if not text.strip():
-        return Problem(where=name, what="its metadata has neither summary nor description")
+        return Problem(where=name, what="its metadata has neither summary nor description", by_design=True)
     return from_text(text, key=name, title=title, markup=markup)
 
 

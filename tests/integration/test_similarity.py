@@ -77,9 +77,7 @@ class World:
         cursor.execute("CREATE TEMP TABLE staged ON COMMIT DROP AS SELECT * FROM embedding_vectors WITH NO DATA")
         cursor.copy_expert(f"COPY staged ({VECTOR_COLUMNS}) FROM STDIN (FORMAT binary)", vector_stream(records))
         columns = VECTOR_COLUMNS
-        cursor.execute(
-            f"INSERT INTO embedding_vectors ({columns}) SELECT {columns} FROM staged ON CONFLICT DO NOTHING"
-        )
+        cursor.execute(f"INSERT INTO embedding_vectors ({columns}) SELECT {columns} FROM staged ON CONFLICT DO NOTHING")
 
     def execute(self, statement: str) -> None:
         with transaction(self.engine) as cursor:

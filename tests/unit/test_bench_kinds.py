@@ -20,7 +20,7 @@ CODE = 'class A:\n    """Doc."""\n\n    def f(self, x):  # note\n        return 
         (("# note", "# Note"), False, True),
     ],
 )
-def test_code_and_comments_are_told_from_docstrings(change: tuple[str, str], code: bool, comments: bool) -> None:
+def test_code_and_comments_are_told_from_docstrings(*, change: tuple[str, str], code: bool, comments: bool) -> None:
     changed = CODE.replace(*change)
 
     assert changed != CODE
