@@ -37,7 +37,7 @@ def wheel(source: Path, target: Path) -> Path:
     return built
 
 
-def installed(built: Path, venv: Path) -> Path:
+def installed(built: Path, venv: Path, dependencies: str = sysconfig.get_path("purelib")) -> Path:
     """A fresh venv with the wheel in it, and this venv's packages (but not its editable install) behind it."""
     subprocess.run([UV, "venv", "--offline", "--python", sys.executable, venv], check=True, capture_output=True)
     subprocess.run(
@@ -46,8 +46,12 @@ def installed(built: Path, venv: Path) -> Path:
         capture_output=True,
     )
     (packages,) = venv.glob("lib/python*/site-packages")
-    (packages / "dependencies.pth").write_text("/srv\n")  # where ``confined`` shows them: a clone may lie under /tmp
+    (packages / "dependencies.pth").write_text(f"{dependencies}\n")
     return venv
+
+
+CONFINED_DEPENDENCIES = "/srv"
+"""Where ``confined`` shows this venv's packages: a clone may lie under /tmp, which is another one in there."""
 
 
 def confined(venv: Path, writable: Path) -> list[str]:

@@ -15,7 +15,7 @@ from core.sweep import SweepSpec, Target
 from db import progress
 from db.engine import connect
 from tasks import producer
-from tests.image import ROOT, can_be_confined, confined, copied, installed, wheel
+from tests.image import CONFINED_DEPENDENCIES, ROOT, can_be_confined, confined, copied, installed, wheel
 
 pytestmark = [
     pytest.mark.slow,
@@ -26,7 +26,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("image")
-    return installed(wheel(copied(folder / "source"), folder / "dist"), folder / "venv")
+    return installed(wheel(copied(folder / "source"), folder / "dist"), folder / "venv", CONFINED_DEPENDENCIES)
 
 
 @pytest.fixture
