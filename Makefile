@@ -10,7 +10,7 @@ SRC ?=
 DB ?=
 DOCS ?=
 
-.PHONY: help demo test check unit faults bench bench-quota bench-scale lock clean
+.PHONY: help demo test check unit faults bench bench-quota bench-kinds lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -54,8 +54,8 @@ bench: $(VENV)/.dev ## side by side with the alternatives; writes reports/bench.
 bench-quota: $(VENV)/.dev ## share of the quota used, and what went over it; writes reports/bench-quota.json
 	@$(BIN)/python -m scripts.bench quota
 
-bench-scale: $(VENV)/.dev ## cost a job as the sweep grows; writes reports/bench-scale.json
-	@$(BIN)/python -m scripts.bench scale
+bench-kinds: $(VENV)/.dev ## the kinds on real input with a fifth of the answers wrong; writes reports/kinds.json
+	@$(BIN)/python -m scripts.bench kinds
 
 lock: $(VENV)/.runtime ## resolves requirements/*.in anew into *.lock
 	@$(PYTHON) scripts/install.py lock $(VENV)
