@@ -12,6 +12,8 @@ def is_deep(value: Any) -> bool:
     """Whether a parsed JSON value has more than ``DEEPEST`` levels of objects and lists."""
     level = [value] if type(value) in _NESTS else []
     for _ in range(DEEPEST):
+        if not level:
+            return False
         inner: list[Any] = []
         for outer in level:
             items = outer.values() if isinstance(outer, dict) else outer
