@@ -15,6 +15,7 @@ _PLAYS = (
     chat.unique,
     chat.cached,
     others.litellm,
+    others.cookbook,
     chat.in_flight,
     tail.stragglers,
     vectors.embeddings,
