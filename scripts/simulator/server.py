@@ -36,13 +36,11 @@ from scripts.simulator.refusals import (
     wrong_method,
 )
 from scripts.simulator.routes import Endpoint, Route, find_route
-from scripts.simulator.stats import Run, Stats
+from scripts.simulator.stats import ABANDONED, Run, Stats
 from scripts.simulator.statuses import STATUSES
 from scripts.simulator.vectors import Embedder
 
 log = logging.getLogger(__name__)
-
-_ABANDONED = "499"  # as nginx calls a client that went away
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,7 +52,7 @@ class Exchange:
     run: Run
     id: str
     started: float
-    status: str = _ABANDONED
+    status: str = ABANDONED
     headers: dict[str, str] = field(default_factory=dict)
 
 

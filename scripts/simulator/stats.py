@@ -5,6 +5,9 @@
 or the client has gone meanwhile: a provider charges for both. ``unique`` counts the fingerprints billed at least once,
 ``duplicates`` what was billed beyond the first time. A fingerprint is the SHA-256 of the canonical request body; for
 embeddings one an input: model, dimensions and text.
+
+``third_failure`` is the moment in which three answers in a row, in the order in which they were given, were failures as a
+circuit breaker counts them: how many requests had arrived by then, and how many of them had no answer yet.
 """
 
 from collections import Counter
@@ -13,6 +16,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scripts.simulator.windows import Timeline
+
+_IN_A_ROW = 3
+_FAILURES = frozenset({"hang", "reset", "408", "409"})  # and all of 5xx
+ABANDONED = "499"  # as nginx calls a client that went away
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,6 +38,8 @@ class Run:
     abandoned: int = 0  # the client went away before the answer
     redirects_followed: int = 0
     faults: Counter[str] = field(default_factory=Counter)
+    failures_in_a_row: int = 0
+    third_failure: dict[str, int] | None = None
     first_at: float | None = None
     last_at: float | None = None
     timeline: Timeline = field(default_factory=Timeline)
@@ -54,6 +63,16 @@ class Run:
             if before:
                 self.duplicates += 1
 
+    def answered(self, status: str, in_flight: int) -> None:
+        """Counts an answer and, for the judge of the breaker, the failures in a row."""
+        self.by_status[status] += 1
+        failed = status in _FAILURES or status.startswith("5")
+        if status.startswith("4") and not failed:
+            return  # refused, or the client went away: it says nothing of the provider's health
+        self.failures_in_a_row = self.failures_in_a_row + 1 if failed else 0
+        if self.failures_in_a_row == _IN_A_ROW and self.third_failure is None:
+            self.third_failure = {"requests": self.requests, "in_flight": in_flight}
+
     def report(self) -> dict[str, Any]:
         """All but the maps, which have an entry a fingerprint."""
         return {
@@ -67,6 +86,7 @@ class Run:
             "redirects_followed": self.redirects_followed,
             "tokens": {"prompt": self.prompt_tokens, "completion": self.completion_tokens},
             "faults": dict(self.faults),
+            "third_failure": self.third_failure,
             "first_at": self.first_at,
             "last_at": self.last_at,
             **self.timeline.report(),
@@ -93,7 +113,7 @@ class Stats:
     def leave(self, run: Run, status: str) -> None:
         """``status``: what was sent, or the fault's name where no status was."""
         self.in_flight -= 1
-        run.by_status[status] += 1
+        run.answered(status, self.in_flight)
 
     def reset(self) -> None:
         self.run = Run(max_in_flight=self.in_flight)

@@ -231,6 +231,16 @@ def test_a_flapping_provider_is_away_and_comes_back(faulty: Remote) -> None:
     assert chat(faulty).status_code == 200
 
 
+def test_the_book_tells_when_three_failures_were_answered_in_a_row(faulty: Remote) -> None:
+    for fault in (["500:2"], [], ["429:1"], ["503:4"]):
+        faulty.fail(*fault)
+        for _ in range(4 if fault == ["503:4"] else 2):
+            chat(faulty)
+
+    stats = faulty.stats()
+    assert (stats["requests"], stats["third_failure"]) == (10, {"requests": 9, "in_flight": 0})
+
+
 def test_a_fault_takes_its_share_of_a_sweep() -> None:
     with (
         running(writer=nobody, tokens="approx", fail=["500:0.2", "429-quota:3"]) as remote,

@@ -11,7 +11,7 @@ from core.model import SweepState
 from core.settings import child_environment
 from db import control
 from scripts.bench.arena import wait_for
-from scripts.bench.faults.judge import Case, bounded
+from scripts.bench.faults.judge import Case, bounded, measured
 from scripts.bench.faults.stage import Stage
 
 _PARKED = 3
@@ -120,22 +120,28 @@ def no_money(stage: Stage) -> Case:
 
 
 def flapping(stage: Stage) -> Case:
-    """Down for two minutes and more: three failures and what was in flight, then one probe a minute."""
+    """Down for two minutes and more: three failures in a row and what was in flight, then one probe a minute.
+
+    After the switch good answers are still on their way, and each of them begins the row of three anew. So the
+    simulator tells what had arrived when it gave its third failure in a row: what comes after that can only be a call
+    that had its ticket already, and there are no more tickets than slots.
+    """
     fault = "flapping provider"
     run = stage.begin("flapping", 400)
     run.reach(0.2)
-    flying = int(stage.simulator.stats()["in_flight"])
-    stage.simulator.tell("faults", {"fail": ["503"]})
     before, began = stage.requests(), time.monotonic()
+    stage.simulator.tell("faults", {"fail": ["503"]})
     half = _OPEN_S / 2
     wait_for("half a minute", lambda: time.monotonic() > began + half, timeout_s=_OPEN_S)
-    opened = stage.requests() - before
+    opened, third = stage.requests(), stage.simulator.stats()["third_failure"]
     wait_for("two probes", lambda: time.monotonic() > began + 2 * _OPEN_S + half, timeout_s=3 * _OPEN_S)
-    probes = stage.requests() - before - opened
+    probes = stage.requests() - opened
     stage.simulator.tell("faults", {"fail": []})
     case = run.end(fault)
+    late = opened - (third or {"requests": before})["requests"]
     return case.also(
-        bounded(fault, "calls until the breaker opened", opened, "calls", 3 + flying),
+        bounded(fault, "calls after the third failure in a row was answered", late, "calls", stage.most_in_flight()),
+        measured(fault, "calls since the switch, until the breaker was open", opened - before, "calls"),
         bounded(fault, "probes in the next two minutes", probes, "calls", 2),
     )
 

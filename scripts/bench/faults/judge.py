@@ -85,6 +85,11 @@ def bounded(fault: str, measure: str, value: float, unit: str, most: float) -> R
     return Row(row=f"{fault}: {measure}", value=value, unit=unit, goal=f"<= {most:g}", holds=value <= most)
 
 
+def measured(fault: str, measure: str, value: float, unit: str) -> Row:
+    """A figure that tells something, and is held against nothing."""
+    return Row(row=f"{fault}: {measure}", value=value, unit=unit)
+
+
 def _row(case: Case, measure: str, value: float, unit: str, goal: str, holds: bool) -> Row:  # noqa: FBT001 - spread
     return Row(row=f"{case.fault}: {measure}", value=value, unit=unit, goal=goal, holds=holds)
 

@@ -23,9 +23,9 @@ def show(rows: Sequence[Row]) -> None:
         table.add_row(fault, *common, _verdict(list(measured.values())))
         for measure, row in measured.items():
             if measure not in MEASURES:
-                table.add_row(
-                    f"  {measure}: {row.value:g} {row.unit} ({row.goal})", *[""] * len(MEASURES), _verdict([row])
-                )
+                goal = f" ({row.goal})" if row.goal else ""
+                words = f"  {measure}: {row.value:g} {row.unit}{goal}"
+                table.add_row(words, *[""] * len(MEASURES), "" if row.holds is None else _verdict([row]))
     Console(width=160).print(table)
 
 
