@@ -157,7 +157,10 @@ class ChatReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddingReply:
-    """``vectors``: float32, shape (inputs, dimension), in the order of the inputs. ``response`` leaves them out."""
+    """``vectors``: float32, shape (inputs, dimension), in the order of the inputs. ``response`` leaves them out.
+
+    ``flaws``: input -> why its row is no usable vector; the other rows are. Never all of them.
+    """
 
     vectors: Vector
     model: str
@@ -166,6 +169,7 @@ class EmbeddingReply:
     latency_ms: float
     request_id: str = ""
     limits: tuple[LimitHint, ...] = ()
+    flaws: Mapping[int, str] = field(default_factory=dict)
 
 
 Reply: TypeAlias = ChatReply | EmbeddingReply
@@ -175,7 +179,8 @@ Reply: TypeAlias = ChatReply | EmbeddingReply
 class Answer:
     """What a request got, from a call or from the cache: ``text`` for chat, ``vector`` (float32, 1-D) for embedding.
 
-    ``call_id`` names the RawCall that paid for it, ``position`` the input within that call.
+    ``call_id`` names the RawCall that paid for it, ``position`` the input within that call. ``flaw``: there is no
+    vector, and why; such an answer serves its own job only, and is never kept for others.
     """
 
     call_id: int
@@ -183,6 +188,7 @@ class Answer:
     finish_reason: str = ""
     vector: Vector | None = None
     position: int = 0
+    flaw: str = ""
 
 
 # ---- jobs and chunks
@@ -190,10 +196,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobDraft:
-    """What a source yields: a natural key, unique in its sweep, and the kind's own JSON input."""
+    """What a source yields: a natural key, unique in its sweep, and the kind's own JSON input.
+
+    ``wave``: never falls within a source. A wave begins when the one before has ended, and an input of it may name keys
+    of earlier ones (``needs``, any name -> key): its job sees their results.
+    """
 
     key: str
     input: JsonObject
+    wave: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +227,7 @@ class Job:
     round: int = 0  # how often `sweep retry` has reopened it
     attempts: int = 0  # provider calls made for it so far
     deaths: int = 0  # how often a worker began to run it alone and did not live to tell
+    earlier: Mapping[str, JsonObject] = field(default_factory=dict)  # by name in its ``needs``: results that are there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +255,8 @@ class Lease:
     jobs_total: int = 0
     reroute: tuple[Variant, ...] = ()  # whom to ask while the variant's own provider is down
     stalled: int = 0  # takes in a row, this one included, since one of its jobs ended or a worker gave it back
+    wave_start: int = 0  # jobs of its variant in chunks of lower numbers have ended: its own may see their results
+    label: str = ""  # what the keys of its variant end with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ _DEPOSE = """
 """
 
 # Old sweeps first, but in turns: what a sweep has in the queue already counts as turns it has had.
+# A wave's chunks wait until those of the waves before have ended.
 _TAKE = """
     WITH due AS (
         SELECT c.sweep_id, c.no, q.queued + row_number() OVER (PARTITION BY c.sweep_id ORDER BY c.no) AS turn
@@ -37,8 +38,15 @@ _TAKE = """
             WHERE state = 'queued' AND provider = %(provider)s AND sweep_id = s.id
         ) q
         CROSS JOIN LATERAL (
+            SELECT min(start) AS no FROM unnest(s.waves) AS start WHERE start > (
+                SELECT no FROM chunks WHERE state <> 'finished' AND provider = %(provider)s AND sweep_id = s.id
+                ORDER BY no LIMIT 1
+            )
+        ) next_wave
+        CROSS JOIN LATERAL (
             SELECT sweep_id, no FROM chunks
-            WHERE state = 'waiting' AND provider = %(provider)s AND sweep_id = s.id ORDER BY no LIMIT %(count)s
+            WHERE state = 'waiting' AND provider = %(provider)s AND sweep_id = s.id
+              AND no < coalesce(next_wave.no, 9223372036854775807) ORDER BY no LIMIT %(count)s
         ) c
         WHERE s.state = 'running'
     ), chosen AS (

@@ -73,7 +73,8 @@ _PARK = """
 """
 
 _WAKE = """
-    SELECT pg_notify(%s, '') WHERE NOT EXISTS (SELECT FROM chunks WHERE sweep_id = %s AND state <> 'finished')
+    SELECT pg_notify(%s, '')
+    WHERE NOT EXISTS (SELECT FROM chunks WHERE sweep_id = %s AND no < %s AND state <> 'finished')
 """
 
 
@@ -124,8 +125,9 @@ class LeaseBook:
                 return
             cursor.execute(_FINISH, values)
             if cursor.fetchall() == [("finished",)]:
-                # Perhaps the sweep's last chunk: the feeder need not find that out by itself.
-                cursor.execute(_WAKE, (NOTIFY, lease.ref.sweep_id))
+                # Perhaps the last chunk of the sweep or of a wave: the feeder need not find that out by itself.
+                stop = self.plans[lease.ref.sweep_id].wave(lease.ref.no).stop
+                cursor.execute(_WAKE, (NOTIFY, lease.ref.sweep_id, stop))
             else:
                 cursor.execute(_SURVIVED, (lease.ref.sweep_id, lease.ref.no))
 

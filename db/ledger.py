@@ -9,13 +9,15 @@ from typing import ParamSpec, TypeVar
 import sqlalchemy
 
 from core.errors import InputError, LedgerUnavailable
-from core.model import Answer, ChunkRef, Job, Lease, Modality, Outcome, SweepState
+from core.model import Answer, ChunkRef, Job, JsonObject, Lease, Modality, Outcome, SweepState
 from core.ports import Pulse
 from db import answers
 from db.calls import existing, spent
 from db.commit import commit
-from db.engine import connect, transaction
+from db.engine import Cursor, connect, transaction
 from db.leases import LeaseBook
+from db.rows import text_array
+from db.waves import needs, with_earlier
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,6 +28,11 @@ ID_BLOCK = 1000
 _JOBS = """
     SELECT id, key, input_json, round, attempts, deaths FROM jobs
     WHERE sweep_id = %s AND chunk_no = %s AND state = 'pending' ORDER BY id
+"""
+
+_EARLIER = """
+    SELECT key, result_json FROM jobs
+    WHERE sweep_id = %s AND key = ANY (%s::text[]) AND chunk_no < %s AND state = 'done'
 """
 
 
@@ -108,10 +115,19 @@ class PostgresLedger:
 def _jobs(engine: sqlalchemy.Engine, lease: Lease) -> list[Job]:
     with transaction(engine) as cursor:
         cursor.execute(_JOBS, (lease.ref.sweep_id, lease.ref.no))
-        return [
+        jobs = [
             Job(id=job_id, key=key, input=given, round=round_, attempts=attempts, deaths=deaths)
             for job_id, key, given, round_, attempts, deaths in cursor.fetchall()
         ]
+        return _informed(cursor, lease, jobs) if lease.wave_start else jobs
+
+
+def _informed(cursor: Cursor, lease: Lease, jobs: Sequence[Job]) -> list[Job]:
+    """The jobs with what those that they need have brought: one query a chunk."""
+    keys = {key + lease.label for job in jobs for key in needs(job.input).values()}
+    cursor.execute(_EARLIER, (lease.ref.sweep_id, text_array(sorted(keys)), lease.wave_start))
+    found: dict[str, JsonObject] = dict(cursor.fetchall())
+    return [with_earlier(job, found, lease.label) for job in jobs]
 
 
 def _id_blocks(engine: sqlalchemy.Engine, count: int) -> list[range]:

@@ -30,6 +30,7 @@ from core.sweep import SweepSpec
 from db.answers import answer_text
 from db.specs import Plan, plan
 from db.tally import Tally, TallyKey
+from db.waves import blocks, with_earlier
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,14 +81,16 @@ class MemoryLedger:
 
     def add_sweep(self, spec: SweepSpec, drafts: Iterable[JobDraft]) -> int:
         """Adds a running sweep whose chunks are queued; returns its id."""
-        labels, given = list(spec.labels()), list(drafts)
+        labels, given = list(spec.labels()), list(blocks(drafts, spec.chunk_size))
         sweep_id = len(self.sweeps) + 1
-        total = len(given) * len(labels)
-        unfolded = plan(spec, sweep_id=sweep_id, group_id=sweep_id, jobs_total=total)
+        total = sum(map(len, given)) * len(labels)
+        changes = (n for n, (a, b) in enumerate(itertools.pairwise(given), start=1) if a[0].wave != b[0].wave)
+        waves = tuple(n * len(labels) for n in changes)
+        unfolded = plan(spec, sweep_id=sweep_id, group_id=sweep_id, jobs_total=total, waves=waves)
         self.sweeps[sweep_id] = MemorySweep(plan=unfolded, budget_usd=spec.budget_usd)
-        for position, draft in enumerate(given):
-            for index, label in enumerate(labels):
-                ref = ChunkRef(sweep_id=sweep_id, no=position // spec.chunk_size * len(labels) + index)
+        for number, block in enumerate(given):
+            for draft, (index, label) in itertools.product(block, enumerate(labels)):
+                ref = ChunkRef(sweep_id=sweep_id, no=number * len(labels) + index)
                 job = Job(id=len(self.rows) + 1, key=draft.key + label, input=draft.input)
                 self.rows[job.id] = MemoryJob(job=job, result=JobResult(job_id=job.id, state=JobState.PENDING))
                 self.chunks.setdefault(ref, MemoryChunk(jobs=[])).jobs.append(job.id)
@@ -144,7 +147,15 @@ class MemoryLedger:
             sweep.state, sweep.reason = state, reason
 
     async def jobs(self, lease: Lease) -> Sequence[Job]:
-        return [row.job for row in self._pending(self.chunks[lease.ref])]
+        done = {
+            row.job.key: row.result.result
+            for ref, chunk in self.chunks.items()
+            if ref.sweep_id == lease.ref.sweep_id and ref.no < lease.wave_start
+            for row in (self.rows[job_id] for job_id in chunk.jobs)
+            if row.result.state is JobState.DONE and row.result.result is not None
+        }
+        pending = [row.job for row in self._pending(self.chunks[lease.ref])]
+        return [with_earlier(job, done, lease.label) for job in pending] if lease.wave_start else pending
 
     async def find(self, fingerprints: Sequence[str], modality: Modality) -> Mapping[str, Answer]:
         wanted = set(fingerprints)

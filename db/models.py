@@ -9,6 +9,7 @@ from typing import Any
 
 from pgvector.sqlalchemy import Vector
 from sqlalchemy import (
+    ARRAY,
     JSON,
     REAL,
     BigInteger,
@@ -162,6 +163,7 @@ class Sweep(Base):
     budget_usd: Mapped[Decimal | None] = mapped_column(_USD)
     jobs_total: Mapped[int] = mapped_column(server_default=_ZERO)
     problems_json: Mapped[list[Any]] = mapped_column(server_default=text("'[]'"))
+    waves: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default=text("'{}'"))  # where later ones begin
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     finished_at: Mapped[datetime | None]
 

@@ -80,7 +80,7 @@ def rows(engine: sqlalchemy.Engine, name: str, *, vectors: bool = False) -> Iter
     width = len(plan.variants)
     block = plan.chunk_size * width
     step = width * max(1, (_VECTOR_PAGE if vectors else _PAGE) // block)
-    blocks = -(-plan.jobs_total // block)
+    blocks = -(-plan.jobs_total // block) + len(plan.waves)  # a wave may end in the middle of a block
     return _pages(engine, plan, range(0, blocks * width, step), vectors=vectors)
 
 

@@ -1,5 +1,7 @@
 """A sweep's spec as the ledger needs it: its grid unfolded once a process, not once a chunk."""
 
+import sys
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +16,10 @@ NOTIFY = "llmsweep_feeder"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What never changes about a sweep. A chunk's variant is ``variants[no % len(variants)]``."""
+    """What never changes about a sweep. A chunk's variant is ``variants[no % len(variants)]``.
+
+    ``waves``: the numbers of the chunks that the second wave and each later one begin with.
+    """
 
     sweep_id: int
     group_id: int
@@ -26,9 +31,17 @@ class Plan:
     chunk_size: int
     jobs_total: int
     reroute: tuple[Target, ...] = ()
+    labels: tuple[str, ...] = ("",)
+    waves: tuple[int, ...] = ()
 
     def variant(self, chunk_no: int) -> Variant:
         return self.variants[chunk_no % len(self.variants)]
+
+    def wave(self, chunk_no: int) -> range:
+        """The numbers of the chunks that a chunk is in one wave with."""
+        index = bisect_right(self.waves, chunk_no)
+        bounds = (0, *self.waves, sys.maxsize)
+        return range(bounds[index], bounds[index + 1])
 
     def lease(self, ref: ChunkRef, *, owner: str, fence: int, budget_usd: float | None, stalled: int = 0) -> Lease:
         """The lease of one of the sweep's chunks."""
@@ -46,6 +59,8 @@ class Plan:
             jobs_total=self.jobs_total,
             reroute=self._alternatives(self.variant(ref.no)),
             stalled=stalled,
+            wave_start=self.wave(ref.no).start,
+            label=self.labels[ref.no % len(self.labels)],
         )
 
     def _alternatives(self, variant: Variant) -> tuple[Variant, ...]:
@@ -53,7 +68,7 @@ class Plan:
         return tuple(replace(variant, provider=target.provider, model=target.model) for target in others)
 
 
-def plan(spec: SweepSpec, *, sweep_id: int, group_id: int, jobs_total: int) -> Plan:
+def plan(spec: SweepSpec, *, sweep_id: int, group_id: int, jobs_total: int, waves: tuple[int, ...] = ()) -> Plan:
     """Unfolds a spec."""
     return Plan(
         sweep_id=sweep_id,
@@ -71,14 +86,22 @@ def plan(spec: SweepSpec, *, sweep_id: int, group_id: int, jobs_total: int) -> P
         chunk_size=spec.chunk_size,
         jobs_total=jobs_total,
         reroute=spec.reroute,
+        labels=tuple(spec.labels()),
+        waves=waves,
     )
 
 
 def load_plan(cursor: Cursor, sweep_id: int) -> Plan:
     """A sweep's plan from its row. Raises InputError for an unknown sweep."""
-    cursor.execute("SELECT group_id, spec_json, jobs_total FROM sweeps WHERE id = %s", (sweep_id,))
+    cursor.execute("SELECT group_id, spec_json, jobs_total, waves FROM sweeps WHERE id = %s", (sweep_id,))
     row: tuple[Any, ...] | None = cursor.fetchone()
     if row is None:
         raise InputError(f"no sweep has the id {sweep_id}")
-    group_id, spec, jobs_total = row
-    return plan(SweepSpec.model_validate(spec), sweep_id=sweep_id, group_id=group_id, jobs_total=jobs_total)
+    group_id, spec, jobs_total, waves = row
+    return plan(
+        SweepSpec.model_validate(spec),
+        sweep_id=sweep_id,
+        group_id=group_id,
+        jobs_total=jobs_total,
+        waves=tuple(waves),
+    )

@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,8 +12,9 @@ from core.errors import InputError
 from core.model import JobDraft, SweepState
 from core.sweep import SweepSpec
 from db.engine import AlreadyThere, Cursor, connect, transaction
-from db.rows import copy, dump_json, json_field, line, text_field
+from db.rows import copy, dump_json, int_array, json_field, line, text_field
 from db.specs import NOTIFY
+from db.waves import blocks
 
 LONGEST_KEY = 1000
 """In bytes; PostgreSQL's index could hold little more than twice that."""
@@ -87,8 +88,8 @@ def _submit(
                 raise InputError("the source has no jobs", hint=_first_problem(problems))
             found = [_told(problem) for problem in problems]
             cursor.execute(
-                "UPDATE sweeps SET jobs_total = %s, problems_json = %s WHERE id = %s",
-                (writer.jobs, dump_json(found).decode(), sweep_id),
+                "UPDATE sweeps SET jobs_total = %s, problems_json = %s, waves = %s WHERE id = %s",
+                (writer.jobs, dump_json(found).decode(), int_array(writer.waves), sweep_id),
             )
             cursor.execute("SELECT pg_notify(%s, '')", (NOTIFY,))
     except AlreadyThere as exc:
@@ -137,6 +138,7 @@ class _Writer:
     sweep_id: int
     spec: SweepSpec
     jobs: int = 0
+    waves: list[int] = field(default_factory=list)
     _jobs: list[bytes] = field(default_factory=list)
     _chunks: list[bytes] = field(default_factory=list)
     _held: int = 0
@@ -145,7 +147,11 @@ class _Writer:
         labels = list(self.spec.labels())
         providers = [text_field(variant.provider) for variant in self.spec.variants()]
         limited = itertools.islice(drafts, self.spec.limit)
-        for number, block in enumerate(_blocks(limited, self.spec.chunk_size)):
+        wave: int | None = None
+        for number, block in enumerate(blocks(limited, self.spec.chunk_size)):
+            if wave is not None and block[0].wave != wave:
+                self.waves.append(number * len(labels))
+            wave = block[0].wave
             self._block(number * len(labels), block, labels, providers)
             if self._held > _BATCH:
                 self._flush()
@@ -171,12 +177,6 @@ class _Writer:
             copy(self.cursor, "jobs", _JOB_COLUMNS, self._jobs)
             copy(self.cursor, "chunks", _CHUNK_COLUMNS, self._chunks)
             self._jobs, self._chunks, self._held = [], [], 0
-
-
-def _blocks(drafts: Iterable[JobDraft], size: int) -> Iterator[list[JobDraft]]:
-    stream = iter(drafts)
-    while block := list(itertools.islice(stream, size)):
-        yield block
 
 
 def _key_field(key: str) -> bytes:
