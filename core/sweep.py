@@ -68,8 +68,11 @@ class SweepSpec(BaseModel):
         ]
 
     def digest(self) -> str:
-        """SHA-256 of what makes two specs the same sweep: everything but name, description and budget."""
-        content = self.model_dump(mode="json", exclude={"name", "description", "budget_usd"})
+        """SHA-256 of what makes two specs the same sweep: everything but name, description and budget.
+
+        What has its default is left out: a field that a later version adds makes no other sweep of an old one.
+        """
+        content = self.model_dump(mode="json", exclude={"name", "description", "budget_usd"}, exclude_defaults=True)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def labels(self) -> Iterator[str]:

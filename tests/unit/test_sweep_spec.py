@@ -30,3 +30,12 @@ def test_the_order_of_words_in_a_file_makes_no_other_sweep() -> None:
 def test_name_note_and_budget_make_no_other_sweep_but_all_else_does() -> None:
     assert spec(budget_usd=1.0, description="x", name="t").digest() == spec().digest()
     assert spec(chunk_size=8).digest() != spec().digest()
+
+
+def test_a_field_that_a_later_version_adds_makes_no_other_sweep_of_an_old_one() -> None:
+    class Later(SweepSpec):
+        novelty: int = 7
+
+    plain = {"name": "s", "kind": "prompt", "targets": [{"provider": "openai", "model": "m"}]}
+    assert Later.model_validate(plain).digest() == spec().digest()
+    assert Later.model_validate({**plain, "novelty": 8}).digest() != spec().digest()
