@@ -1,7 +1,7 @@
 """Commands on a sweep: a change of its state, never a purge of its messages."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy
@@ -38,10 +38,11 @@ _REOPEN = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reopened:
-    """How many jobs a retry has made pending again."""
+    """How many jobs a retry has made pending again, and what state the sweep is in now."""
 
     failed: int = 0
     fallbacks: int = 0
+    state: SweepState = SweepState.RUNNING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +95,10 @@ def cancel(engine: sqlalchemy.Engine, name: str) -> SweepState:
 
 
 def retry(engine: sqlalchemy.Engine, name: str, *, failed: bool = True, fallbacks: bool = False) -> Reopened:
-    """Opens a new round for jobs that failed, or that only have a rule-based result. Raises InputError."""
+    """Opens a new round for jobs that failed, or that only have a rule-based result. Raises InputError.
+
+    Only an ended sweep runs again by it: one that a person has paused, or that was parked, waits for ``resume``.
+    """
     if not (failed or fallbacks):
         raise InputError("nothing to retry was named", hint="--failed, --fallbacks or both")
     with transaction(engine) as cursor:
@@ -105,11 +109,14 @@ def retry(engine: sqlalchemy.Engine, name: str, *, failed: bool = True, fallback
         reopened = Reopened(
             failed=_reopen(cursor, found.sweep_id, JobState.FAILED) if failed else 0,
             fallbacks=_reopen(cursor, found.sweep_id, JobState.FALLBACK) if fallbacks else 0,
+            state=found.state,
         )
-        if reopened.failed or reopened.fallbacks:
-            if found.state is not SweepState.BUDGET_EXHAUSTED:
-                _set_state(cursor, found.sweep_id, SweepState.RUNNING, "")
-            _wake(cursor)
+        if not (reopened.failed or reopened.fallbacks):
+            return reopened
+        if found.state is SweepState.DONE:
+            _set_state(cursor, found.sweep_id, SweepState.RUNNING, "")
+            reopened = replace(reopened, state=SweepState.RUNNING)
+        _wake(cursor)
     return reopened
 
 

@@ -105,11 +105,14 @@ def retry(
     fallbacks: Annotated[bool, typer.Option("--fallbacks", help="jobs that were answered by rule")] = False,
 ) -> None:
     """Reopens jobs; without an option, the failed ones."""
+    from core.model import SweepState
     from db import control
 
     def reopen(engine: Any) -> str:
         reopened = control.retry(engine, name, failed=failed or not fallbacks, fallbacks=fallbacks)
-        return f"{name}: {reopened.failed} failed jobs and {reopened.fallbacks} answered by rule are pending again"
+        told = f"{name}: {reopened.failed} failed jobs and {reopened.fallbacks} answered by rule are pending again"
+        waits = reopened.state in {SweepState.PAUSED, SweepState.BUDGET_EXHAUSTED}
+        return f"{told}; it is {reopened.state.value}, `sweep resume {name}` sends them" if waits else told
 
     _steer(reopen)
 

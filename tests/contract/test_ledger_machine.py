@@ -306,7 +306,7 @@ class Jobs(RuleBasedStateMachine):
 
         sweep = self.memory.sweeps[self.twin.sweep_id]
         if self.obeyed(again, {SweepState.CANCELLED}) and self.twin.retry(state):
-            sweep.state = sweep.state if sweep.state is SweepState.BUDGET_EXHAUSTED else SweepState.RUNNING
+            sweep.state = SweepState.RUNNING if sweep.state is SweepState.DONE else sweep.state
 
     def obeyed(self, command: Callable[[], object], refused_in: set[SweepState]) -> bool:
         """Whether the command was taken; it is refused in these states, and in no others."""

@@ -377,6 +377,23 @@ def test_a_retry_opens_a_new_round_for_what_it_names(engine: sqlalchemy.Engine, 
     ]
 
 
+@pytest.mark.parametrize("reason", ["", "openai: no such key"])
+def test_a_retry_of_a_paused_sweep_leaves_it_paused(engine: sqlalchemy.Engine, feed: Feed, reason: str) -> None:
+    sweep_id = submit(engine, spec(), drafts(8)).sweep_id
+    worker = Worker(engine)
+    worker.work(sweep_id, 0, lambda _: JobState.FAILED)
+    worker.book.park(sweep_id, SweepState.PAUSED, reason)
+
+    reopened = control.retry(engine, "first", failed=True)
+
+    assert (reopened.failed, reopened.state) == (4, SweepState.PAUSED)
+    now = status(engine, "first")
+    assert (now.state, now.reason, now.pending) == (SweepState.PAUSED, reason, 8)
+    assert not feed.take("openai", 9)
+    control.resume(engine, "first")
+    assert len(feed.take("openai", 9)) == 2
+
+
 def test_a_retry_at_the_moment_in_which_a_chunk_ends_loses_no_job(engine: sqlalchemy.Engine, feed: Feed) -> None:
     sweep_id = submit(engine, spec(), drafts(4)).sweep_id
     worker = Worker(engine)
