@@ -7,7 +7,6 @@ LlmsweepError
 │   ├── GateUnavailable           broker/gate server away: nothing may be sent (fail closed)
 │   └── CacheUnavailable          cache server away: go on without it
 ├── LedgerRefused             PostgreSQL cannot hold this value, today or ever; only its own job fails
-├── LeaseLost                 another worker has taken the chunk; drop it, its rows are fenced
 └── ProviderError             a call did not bring a usable answer
     ├── ProviderRefused           the provider answered with an HTTP error status
     ├── ProviderUnreachable       no connection, or the connection broke before the answer was whole
@@ -56,10 +55,6 @@ class GateUnavailable(Unavailable):
 
 class CacheUnavailable(Unavailable):
     """The cache server is away; lookups miss and writes are skipped."""
-
-
-class LeaseLost(LlmsweepError):
-    """Another worker owns the chunk now."""
 
 
 @dataclass(eq=False)

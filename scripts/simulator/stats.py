@@ -6,8 +6,8 @@ or the client has gone meanwhile: a provider charges for both. ``unique`` counts
 ``duplicates`` what was billed beyond the first time. A fingerprint is the SHA-256 of the canonical request body; for
 embeddings one an input: model, dimensions and text.
 
-``third_failure`` is the moment in which three answers in a row, in the order in which they were given, were failures as a
-circuit breaker counts them: how many requests had arrived by then, and how many of them had no answer yet.
+``third_failure`` is the moment in which three answers in a row, in the order in which they were given, were failures as
+a circuit breaker counts them: how many requests had arrived by then, and how many of them had no answer yet.
 """
 
 from collections import Counter
