@@ -6,18 +6,18 @@ lease -> load -> render -> look all up -> claim the rest -> call -> judge -> rec
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from core.calling import Caller
+from core.claims import CacheAndFlights, Claims
 from core.company import Company
-from core.errors import CacheUnavailable
 from core.fingerprint import fingerprint
 from core.heartbeat import Heartbeat, Hold, Stop
 from core.judging import Item, Judge
 from core.model import Answer, CallRecord, ChatRequest, ChunkRef, EmbeddingRequest, Job, Request, SweepState, Variant
 from core.packing import pack
 from core.parcels import Called, Closed, Halted, NotCalled, Parcel, Parked
-from core.ports import Cache, ChunkSummary, Clock, Follow, Kind, Lead, Leases, Ledger, Meter, SingleFlight
+from core.ports import ChunkSummary, Claim, Clock, Follow, Kind, Lead, Leases, Ledger, Meter
 from core.recorder import Recorder
 from core.together import patiently, together
 
@@ -28,10 +28,6 @@ log = logging.getLogger(__name__)
 _TAKES = 3  # without progress: the jobs of a chunk that kills its workers run alone
 _DEATHS = 3  # while a job ran alone: it is poison
 _BREAKER_ASK_S = 5.0  # how long to wait before asking an open breaker again, at most
-
-
-class CacheAndFlights(Cache, SingleFlight, Protocol):
-    """One server holds the answers and says who calls for a missing one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +61,7 @@ async def run_chunk(engine: Engine, ref: ChunkRef) -> ChunkSummary | None:
             jobs = await engine.ledger.jobs(lease)
             await run.work(jobs)
         finally:
-            await run.release(tuple(hold.leads))
+            await run.claims.release(tuple(hold.leads))
             if hold.stop is not Stop.LOST:
                 await run.finish()
     return run.judge.summary(len(jobs))
@@ -79,6 +75,9 @@ class _Run:
         self._hold = hold
         self._lease = hold.lease
         self._kind = engine.kinds(hold.lease.kind)
+        self.claims = Claims(
+            cache=engine.cache, ledger=engine.ledger, clock=engine.clock, owner=engine.owner, hold=hold
+        )
         self.judge = Judge(kind=self._kind, lease=hold.lease, recorder=engine.recorder)
 
     async def work(self, jobs: Sequence[Job]) -> None:
@@ -138,8 +137,8 @@ class _Run:
 
     async def resolve(self, items: Sequence[Item]) -> None:
         """Hits end here and cost nothing; of the rest, each fingerprint is called once in the whole cluster."""
-        hits = await self._lookup(items)
-        claims = await self._claim([item for item in items if item.fingerprint not in hits])
+        hits = await self.claims.lookup(items)
+        claims = await self.claims.claim([item for item in items if item.fingerprint not in hits])
         found = [(item, hits[item.fingerprint]) for item in items if item.fingerprint in hits]
         found += [(item, claim) for item, claim in claims if isinstance(claim, Answer)]
         parcels = self._parcels([item for item, claim in claims if isinstance(claim, Lead)])
@@ -148,32 +147,6 @@ class _Run:
             *(self._lead(parcel) for parcel in parcels),
             *(self._follow(item, claim) for item, claim in claims if isinstance(claim, Follow)),
         )
-
-    async def _lookup(self, items: Sequence[Item]) -> dict[str, Answer]:
-        if not items:
-            return {}
-        prints = [item.fingerprint for item in items]
-        try:
-            hits = dict(await self._engine.cache.get(prints))
-        except CacheUnavailable as exc:
-            log.warning("cache away, looking in the ledger only", extra={"error": str(exc)})
-            hits = {}
-        missing = [print_ for print_ in prints if print_ not in hits]
-        if missing:
-            modality = items[0].request.modality
-            hits |= await self._patiently(lambda: self._engine.ledger.find(missing, modality))
-        return hits
-
-    async def _claim(self, items: Sequence[Item]) -> list[tuple[Item, Answer | Lead | Follow]]:
-        if not items:
-            return []
-        try:
-            claims = await self._engine.cache.claim([item.fingerprint for item in items], self._engine.owner)
-        except CacheUnavailable:
-            # Without the cache nobody can tell who leads; the ledger's lease still keeps each job with one worker.
-            return [(item, Lead(fingerprint=item.fingerprint, fence=0)) for item in items]
-        self._hold.leads |= {print_: claim for print_, claim in claims.items() if isinstance(claim, Lead)}
-        return [(item, claims[item.fingerprint]) for item in items]
 
     def _parcels(self, items: list[Item]) -> list[list[Item]]:
         texts = [item.request.text for item in items if isinstance(item.request, EmbeddingRequest)]
@@ -185,35 +158,15 @@ class _Run:
             packs = pack([self._engine.meter.prompt_tokens(item.request) for item in items])
         return [[items[i] for i in indexes] for indexes in packs]
 
-    async def _follow(self, item: Item, claim: Follow) -> None:
+    async def _follow(self, item: Item, claim: Claim) -> None:
         if await self._is_ours(item, claim):
             await self._lead([item])
 
-    async def _is_ours(self, item: Item, claim: Answer | Lead | Follow) -> bool:
-        """Waits for the answer that another worker is getting. True: that one has given up, the lead is ours."""
-        while isinstance(claim, Follow) and self._hold.stop is None:
-            await self._engine.clock.sleep(claim.seconds)
-            ((_, claim),) = await self._claim([item])
-        if isinstance(claim, Lead):
-            # The leader may have committed without reaching the cache.
-            known = await self._lookup([item])
-            if item.fingerprint not in known:
-                return True
-            claim = known[item.fingerprint]
-            await self.release([item.fingerprint])
-        if isinstance(claim, Answer):
-            await self._take_hits([(item, claim)])
-        return False
-
-    async def release(self, prints: Sequence[str]) -> None:
-        """Gives up leads; followers ask again and find the answer, or lead themselves."""
-        leads = [self._hold.leads.pop(print_) for print_ in prints if print_ in self._hold.leads]
-        if not leads:
-            return
-        try:
-            await self._engine.cache.release(leads)
-        except CacheUnavailable as exc:
-            log.warning("leads not released, they lapse by themselves", extra={"error": str(exc)})
+    async def _is_ours(self, item: Item, claim: Claim) -> bool:
+        found = await self.claims.wait(item, claim)
+        if isinstance(found, Answer):
+            await self._take_hits([(item, found)])
+        return isinstance(found, Lead)
 
     # -- call
 
@@ -234,8 +187,9 @@ class _Run:
         match outcome:
             case Called(record=record, answers=answers, attempts=attempts):
                 _count(items, attempts)
-                for item in items:  # storing the answers has ended their leads; where it failed, they lapse
-                    self._hold.leads.pop(item.fingerprint, None)
+                for item, answer in zip(items, answers, strict=True):
+                    if not answer.flaw:  # storing an answer has ended its lead; where it failed, the lead lapses
+                        self._hold.leads.pop(item.fingerprint, None)
                 await self._end(list(zip(items, answers, strict=True)), call=record)
             case NotCalled() as refusal:
                 _count(items, refusal.attempts)
@@ -247,7 +201,7 @@ class _Run:
             case Halted():
                 pass
         kept = {item.fingerprint for item in left}
-        await self.release([item.fingerprint for item in items if item.fingerprint not in kept])
+        await self.claims.release([item.fingerprint for item in items if item.fingerprint not in kept])
         return left
 
     async def _park(self, reason: str, *, budget: bool) -> None:
@@ -281,7 +235,7 @@ class _Run:
         Never for vectors: another model's would not compare.
         """
         # Whoever waits for a lead must hold none: two that wait for each other's would do so for ever.
-        await self.release([item.fingerprint])
+        await self.claims.release([item.fingerprint])
         ways = (self._lease.variant, *self._lease.reroute)
         variant = ways[(item.detours + 1) % len(ways)]
         if variant is ways[0]:
@@ -303,17 +257,7 @@ class _Run:
 
     async def _take_hits(self, hits: list[tuple[Item, Answer]]) -> None:
         if hits:
-            await self._end(hits, adopted=await self._adopt(sorted({answer.call_id for _, answer in hits})))
-
-    async def _adopt(self, call_ids: Sequence[int]) -> Mapping[int, CallRecord]:
-        """Calls whose answers are in the cache, but whose worker died before it could commit them."""
-        lost = await self._patiently(lambda: self._engine.ledger.missing_calls(call_ids))
-        if not lost:
-            return {}
-        try:
-            return await self._engine.cache.calls(lost)
-        except CacheUnavailable:
-            return {}
+            await self._end(hits, adopted=await self.claims.adopt(sorted({answer.call_id for _, answer in hits})))
 
     async def _end(
         self,

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from core.cache.memory import MemoryCache
-from core.calling import Caller, Channel, Slots
+from core.calling import Caller
+from core.channels import Channel, Slots
 from core.company import Company
 from core.errors import ProviderError, ProviderRefused
 from core.gate.memory import MemoryGate
@@ -71,6 +72,7 @@ class ScriptedProvider:
     in_flight: int = 0
     most_in_flight: int = 0
     poison: str = ""  # an embedding call that holds this text is refused
+    flawed: str = ""  # this text's vector is not usable
 
     async def chat(self, request: ChatRequest) -> ChatReply:
         self.asked.append(request.messages[-1].content)
@@ -88,7 +90,14 @@ class ScriptedProvider:
         self.asked.append("|".join(texts))
         await self._answer(lambda: refused(400) if self.poison and self.poison in texts else "")
         vectors = np.array([[len(text), 1.0] for text in texts], dtype=np.float32)
-        return EmbeddingReply(vectors=vectors, model=model, usage=Usage(prompt=len(texts)), response={}, latency_ms=1.0)
+        return EmbeddingReply(
+            vectors=vectors,
+            flaws={at: "no good" for at, text in enumerate(texts) if text == self.flawed},
+            model=model,
+            usage=Usage(prompt=len(texts)),
+            response={},
+            latency_ms=1.0,
+        )
 
     async def close(self) -> None:
         return None

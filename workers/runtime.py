@@ -17,7 +17,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from core.cache.redis import RedisCache
-from core.calling import Caller, Channel, Slots
+from core.calling import Caller
+from core.channels import Channel, Slots
 from core.clock import SystemClock
 from core.company import Company
 from core.errors import InputError
