@@ -90,6 +90,8 @@ class Judge:
         return repairs
 
     def _verdict(self, job: Job, answer: Answer) -> Verdict:
+        if answer.flaw:
+            return Rejected(reason=answer.flaw)
         try:
             return self._kind.accept(job, answer, self._lease.options)
         except Exception as exc:  # the boundary of a job: an answer that upsets its judge is not taken

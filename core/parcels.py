@@ -75,7 +75,12 @@ def answers(call_id: int, reply: Reply) -> tuple[Answer, ...]:
     """A reply's answers, in the order of the requests."""
     if isinstance(reply, ChatReply):
         return (Answer(call_id=call_id, text=reply.text, finish_reason=reply.finish_reason),)
-    return tuple(Answer(call_id=call_id, vector=vector, position=i) for i, vector in enumerate(reply.vectors))
+    return tuple(
+        Answer(call_id=call_id, position=at, flaw=reply.flaws[at])
+        if at in reply.flaws
+        else Answer(call_id=call_id, position=at, vector=vector)
+        for at, vector in enumerate(reply.vectors)
+    )
 
 
 def answered(parcel: Parcel, ticket: Ticket, reply: Reply, cost: float | None) -> CallRecord:

@@ -50,7 +50,8 @@ def read_embeddings(received: Received, model: str, texts: Sequence[str], dimens
     except ValueError as exc:
         raise bare.malformed(str(exc), usage) from exc
     return EmbeddingReply(
-        vectors=decoded,
+        vectors=decoded.vectors,
+        flaws=decoded.flaws,
         model=str(bare.body.get("model") or model),
         usage=usage,
         response=bare.body,

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from core.model import Vector
 from scripts.simulator.counting import Counting
 from scripts.simulator.jobs import Price
 from scripts.simulator.refusals import DOCS, Refusal, Refused, bad_request
@@ -17,6 +19,9 @@ from scripts.simulator.vectors import Embedder
 MAX_INPUTS = 2_048
 MAX_TEXT_TOKENS = 8_192
 MAX_REQUEST_TOKENS = 300_000
+BAD_VECTORS = frozenset({"nan-vector", "short-vector", "zero-vector"})
+"""Faults of one vector of a request."""
+
 _DIMENSIONS = 1_536
 _LARGE_DIMENSIONS = 3_072
 
@@ -45,16 +50,22 @@ class EmbeddingJob:
                 return self._body([])
             case "wrong-schema":
                 return self._body(self.texts[:-1])
+            case _ if fault in BAD_VECTORS:
+                return self._body(self.texts, bad=fault)
             case _:
                 return None
 
-    def _body(self, texts: Sequence[str]) -> bytes:
+    def _body(self, texts: Sequence[str], *, bad: str = "") -> bytes:
         vectors = self.embedder.embed(texts, self.dimensions) if texts else np.empty((0, 0), np.float32)
+        rows = [*vectors]
+        if bad:
+            rows[0] = _bad_vector(bad, rows[0])
         entries: Iterable[bytes]
         if self.packed:
-            entries = (b'"%b"' % base64.b64encode(row.astype("<f4", copy=False)) for row in vectors)
+            entries = (b'"%b"' % base64.b64encode(row.astype("<f4", copy=False)) for row in rows)
         else:
-            entries = (orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY) for row in vectors)
+            # Not orjson, which makes NaN null: servers that overflow are Python ones, and write it as it is.
+            entries = (json.dumps(row.tolist()).encode() if bad else _floats(row) for row in rows)
         data = b",".join(
             b'{"object":"embedding","index":%d,"embedding":%b}' % (index, entry) for index, entry in enumerate(entries)
         )
@@ -64,6 +75,23 @@ class EmbeddingJob:
             orjson.dumps(self.model),
             orjson.dumps(usage),
         )
+
+
+def _floats(row: Vector) -> bytes:
+    return orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _bad_vector(fault: str, row: Vector) -> Vector:
+    """The first text's vector with one fault; the others of its request are sound."""
+    match fault:
+        case "zero-vector":
+            return np.zeros_like(row)
+        case "short-vector":
+            return row[:-1]
+        case _:
+            spoiled = row.copy()
+            spoiled[-1] = np.nan
+            return spoiled
 
 
 def read_embeddings(body: Mapping[str, Any], model: str, counting: Counting, embedder: Embedder) -> EmbeddingJob:

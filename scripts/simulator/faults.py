@@ -36,6 +36,7 @@ BODIES = {
 UNBILLED = frozenset({"empty-choices"})
 CONTENTS = frozenset({
     "wrong-schema", "bad-json", "prose", "wrong-params", "invented-raises", "content-filter-200",
+    "nan-vector", "short-vector", "zero-vector",
 }) | UNBILLED  # fmt: skip
 """Well-formed answers with wrong content; billed, but for those that hold no answer at all."""
 

@@ -76,9 +76,6 @@ class EmbeddingKind:
         vector = answer.vector
         if vector is None or vector.ndim != 1 or not vector.size:
             return Rejected(reason="no vector came back")
-        asked = EmbeddingOptions.model_validate(options).dimensions
-        if asked is not None and vector.size != asked:
-            return Rejected(reason=f"the vector has {vector.size} dimensions, {asked} were asked")
         norm = float(np.linalg.norm(vector.astype(np.float64)))
         if not np.isfinite(norm):
             return Rejected(reason="the vector holds values that are not finite")

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from core.model import Message
+from core.providers.vectors import decode
 from scripts.simulator.damage import HUGE_BYTES
 from scripts.simulator.testing import Remote, running
 
@@ -51,6 +52,17 @@ def seen(remote: Remote) -> tuple[dict[str, int], int]:
     """By status, and how many were billed."""
     stats = remote.stats()
     return stats["by_status"], stats["unique"] + stats["duplicates"]
+
+
+@pytest.mark.parametrize("fault", ["nan-vector", "short-vector", "zero-vector"])
+@pytest.mark.parametrize("encoding", ["float", "base64"])
+def test_one_vector_of_a_request_can_be_bad(faulty: Remote, fault: str, encoding: str) -> None:
+    faulty.fail(fault)
+
+    answer = httpx.post(f"{faulty.base_url}/embeddings", json=EMBED | {"encoding_format": encoding})
+
+    decoded = decode(json.loads(answer.text)["data"], count=2, dimensions=1536)
+    assert list(decoded.flaws) == [0]
 
 
 @pytest.mark.parametrize(

@@ -294,6 +294,32 @@ async def test_texts_travel_together_in_one_embedding_call() -> None:
     assert sorted(float(record.vector[0]) for record in world.ledger.vectors.values()) == [1.0, 2.0, 3.0]
 
 
+async def test_one_bad_vector_fails_its_own_job_and_the_others_are_paid_once() -> None:
+    world = World(kind=ToyKind(embeds=True))
+    world.provider.flawed = "bb"
+    sweep = world.submit("a", "bb", "ccc")
+
+    await world.run(sweep)
+
+    assert world.states(sweep) == [JobState.DONE, JobState.FAILED, JobState.DONE]
+    assert [row.result.error["message"] for row in world.rows(sweep) if row.result.error] == ["no good"]
+    assert len(world.ledger.vectors) == 2
+    assert world.provider.asked == ["a|bb|ccc"]
+
+
+async def test_a_bad_vector_is_no_answer_for_anybody_else() -> None:
+    world = World(kind=ToyKind(embeds=True))
+    world.provider.flawed = "bb"
+    await world.run(world.submit("a", "bb"))
+    world.provider.flawed = ""
+    again = world.submit("a", "bb")
+
+    await world.run(again)
+
+    assert world.states(again) == [JobState.DONE] * 2
+    assert world.provider.asked == ["a|bb", "bb"]
+
+
 async def test_one_bad_text_fails_alone() -> None:
     world = World(kind=ToyKind(embeds=True))
     world.provider.poison = "ccc"
