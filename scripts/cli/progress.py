@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from scripts.cli.render import stderr, talk, usd
+from scripts.cli.render import spent, stderr, talk
 from workers.observer import Observer, SweepView
 
 _POLL_S = 0.25
@@ -66,7 +66,7 @@ def _lines(observer: Observer, names: Sequence[str], check: Check) -> list[Sweep
 
 def _note(view: SweepView) -> str:
     s = view.status
-    parts = [f"{s.cached} cached", usd(s.cost_usd)]
+    parts = [f"{s.cached} cached", spent(s.cost_usd, s.cost_usd_max)]
     if s.failed:
         parts.insert(0, f"{s.failed} failed")
     return ", ".join(parts)

@@ -50,6 +50,13 @@ def usd(value: float | None) -> str:
     return "unknown" if value is None else f"${value:,.4f}"
 
 
+def spent(least: float | None, most: float | None) -> str:
+    """A sum of USD in short; ``>`` where some of its calls have no known price, and so no upper bound."""
+    if most is not None or least is None:
+        return usd(least)
+    return f"> {usd(least)}" if least else usd(None)
+
+
 def listing(views: Iterable[SweepView]) -> Table:
     """`sweep ls`."""
     table = _table("sweep", "kind", "state", "jobs", "done", "cached", "by rule", "failed", "calls", "cost")
@@ -60,7 +67,7 @@ def listing(views: Iterable[SweepView]) -> Table:
             s.kind,
             f"[{_COLOURS[s.state]}]{s.state.value}[/]",
             *(f"{n:,}" for n in (s.jobs, s.done, s.cached, s.fallback, s.failed, s.calls)),
-            usd(s.cost_usd),
+            spent(s.cost_usd, s.cost_usd_max),
         )
     return table
 
@@ -172,7 +179,7 @@ def _tokens(view: SweepView) -> str:
 
 def _cost(view: SweepView) -> str:
     s = view.status
-    text = usd(s.cost_usd)
+    text = spent(s.cost_usd, s.cost_usd_max)
     if s.cost_usd_max is not None and s.cost_usd_max != s.cost_usd:
         text += f" to {usd(s.cost_usd_max)}"
     return text if s.budget_usd is None else f"{text} of a budget of {usd(s.budget_usd)}"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from scripts.cli.plain import one_line
-from scripts.cli.render import stdout, usd
+from scripts.cli.render import spent, stdout
 from workers.observer import SweepView
 from workers.search import Hit
 
@@ -32,7 +32,7 @@ def _table(views: Sequence[SweepView]) -> Table:
         table.add_row(
             s.name,
             *(f"{count:,}" for count in (s.done, s.cached, s.failed, s.calls, s.tokens.total)),
-            usd(s.cost_usd),
+            spent(s.cost_usd, s.cost_usd_max),
             f"{s.calls / seconds:.1f}" if seconds else "-",
         )
     return table
