@@ -34,6 +34,11 @@ class Recorder:
         self._work = asyncio.Event()
         self._eased = asyncio.Event()
 
+    @property
+    def waiting(self) -> int:
+        """Results that are not yet committed."""
+        return self._waiting
+
     async def ready(self, slots: int) -> None:
         """Returns while commits succeed and at most one result a call slot waits for its own; asked before a call.
 

@@ -70,6 +70,11 @@ _REQUEUE_LAPSED = """
     WHERE state = 'leased' AND lease_until < clock_timestamp()
 """
 
+_RELEASE = """
+    UPDATE chunks SET state = 'waiting', lease_owner = NULL, lease_until = NULL
+    WHERE state = 'leased' AND lease_owner = ANY (%s)
+"""
+
 _REQUEUE_LOST = """
     UPDATE chunks SET state = 'waiting', queued_at = NULL
     WHERE state = 'queued' AND provider = %s AND queued_at < clock_timestamp() - %s * interval '1 second'
@@ -164,6 +169,12 @@ class Feed:
         """Chunks of dead workers wait again; returns how many."""
         with transaction(self._engine) as cursor:
             cursor.execute(_REQUEUE_LAPSED)
+            return cursor.rowcount
+
+    def release(self, owners: Sequence[str]) -> int:
+        """Chunks of workers that have certainly ended wait again; returns how many."""
+        with transaction(self._engine) as cursor:
+            cursor.execute(_RELEASE, (list(owners),))
             return cursor.rowcount
 
     def requeue_lost(self, provider: str, older_than_s: float) -> int:

@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 from celery.signals import heartbeat_sent, worker_ready, worker_shutdown, worker_shutting_down
@@ -28,11 +29,15 @@ from workers.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
+_AT_ONCE = 1  # the exit code
 _GARBAGE_EVERY = 50_000  # new containers; a call in flight holds some hundred, and nearly all go without the collector
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs until SIGTERM. Exit code 2: the settings don't allow a start; 1: a server is away, which may pass."""
+    """Runs until SIGTERM; a second one ends it at once.
+
+    Exit code 2: the settings don't allow a start; 1: a server is away, which may pass.
+    """
     args = _parse(argv)
     try:
         loaded = settings()
@@ -90,8 +95,13 @@ def _on_signals(runtime: Runtime, feeder: Feeder) -> None:
         _spare_garbage_collector()
         log.info("worker ready", extra={"owner": runtime.owner})
 
+    told = threading.Event()
+
     def shutting_down(**_: object) -> None:
-        runtime.drain()
+        if told.is_set():
+            os._exit(_AT_ONCE)  # asked twice: what is in flight is booked by others, as after any other death
+        told.set()
+        runtime.drain(_leave)
 
     def shutdown(**_: object) -> None:
         feeder.stop()
@@ -110,6 +120,12 @@ def _spare_garbage_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE_EVERY, 20, 20)
+
+
+def _leave() -> None:
+    # Not by the usual way: threads that wait for a server which is away would be waited for.
+    logging.shutdown()
+    os._exit(0)
 
 
 def _die(_: BaseException) -> None:

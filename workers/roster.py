@@ -1,9 +1,13 @@
 """Who works on which queue right now, as the workers tell it themselves."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from celery import Celery
+from kombu.exceptions import OperationalError
 
+from core.errors import Unavailable
+from core.settings import settings
 from tasks.app import queue_name
 
 _PATIENCE_S = 0.7  # those that are there answer within a few milliseconds
@@ -16,3 +20,32 @@ def served(broker_url: str, providers: Iterable[str]) -> list[str]:
         told = app.control.inspect(timeout=_PATIENCE_S).active_queues() or {}
     queues = {queue["name"] for worker in told.values() for queue in worker}
     return [provider for provider in providers if queue_name(provider) in queues]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A worker process: chunks in work at once, and whose queues it serves."""
+
+    host: str
+    slots: int
+    providers: frozenset[str]
+
+
+def fleet(broker_url: str, providers: Iterable[str]) -> list[Running]:
+    """The workers of these providers' queues. Raises Unavailable when the broker is away."""
+    names = {queue_name(provider): provider for provider in providers}
+    try:
+        with Celery("roster", broker=broker_url) as app:
+            inspect = app.control.inspect(timeout=_PATIENCE_S)
+            queues, stats = inspect.active_queues() or {}, inspect.stats() or {}
+    except (OperationalError, OSError) as exc:
+        raise Unavailable(f"the broker is away: {exc}") from exc
+    found = [
+        Running(
+            host=worker.rpartition("@")[2],
+            slots=int(stats.get(worker, {}).get("pool", {}).get("max-concurrency", 0)) or settings().worker_slots,
+            providers=frozenset(names[queue["name"]] for queue in told if queue["name"] in names),
+        )
+        for worker, told in sorted(queues.items())
+    ]
+    return [worker for worker in found if worker.providers]

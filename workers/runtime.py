@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import os
-import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -35,19 +33,18 @@ from core.settings import PREFIXES, RULES, ProviderSettings, Settings, cache_sco
 from db.ledger import PostgresLedger
 from tasks import registry
 from workers.metrics import CountedGate, CountedLedger, Metrics
+from workers.owner import owner_name
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 _CONNECTIONS = 16
+_PATIENCE_S = 25.0  # after SIGTERM, for a ledger that is away: whoever runs containers kills after 30
+_QUIET_S = 3.0  # without a call in flight, after that: nothing is waited for but a server of ours
+_LOOK_EVERY_S = 0.25
 _STOP_S = 75.0  # the longest call, and a little
 _LOOK_S = 2.0
-
-
-def owner_name() -> str:
-    """This process in leases and intents: host and pid, and what tells it from an earlier one with the same pid."""
-    return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
 
 
 def limits_of_all() -> dict[str, Limits]:
@@ -77,6 +74,7 @@ class Runtime:
         self.owner = owner_name()
         self._settings = settings
         self._fatal = fatal
+        self._draining: asyncio.Task[None] | None = None
         self._channels: dict[str, Channel] = {}
         self._ledger = PostgresLedger(settings.database_url, lease_s=settings.chunk_lease_s)
         self._gate_client = _client(settings.redis_url)
@@ -95,9 +93,12 @@ class Runtime:
         """Marks a file as new, from the loop: proof that it turns."""
         self._loop.loop.call_soon_threadsafe(file.touch)
 
-    def drain(self) -> None:
-        """From now on no new call; running chunks give back what they have not called."""
-        self._loop.loop.call_soon_threadsafe(self.engine.heartbeat.drain)
+    def drain(self, leave: Callable[[], None]) -> None:
+        """From now on no new call; running chunks give back what they have not called.
+
+        What is in flight is waited for, and a ledger that is away for a while: then ``leave`` ends the process without.
+        """
+        self._loop.loop.call_soon_threadsafe(self._drain, leave)
 
     def close(self) -> None:
         """Commits what is queued and closes all connections."""
@@ -111,6 +112,20 @@ class Runtime:
 
     def _gate_status(self, provider: str) -> GateStatus:
         return self.call(self.gate.status(provider), patience_s=_LOOK_S)
+
+    def _drain(self, leave: Callable[[], None]) -> None:
+        self.engine.heartbeat.drain()
+        self._draining = self._loop.loop.create_task(self._leave_in_time(leave), name="draining")
+
+    async def _leave_in_time(self, leave: Callable[[], None]) -> None:
+        # What waits for the ledger has its answer in the cache, and is found there by its fingerprint.
+        await self._clock.sleep(_PATIENCE_S)
+        quiet_s = 0.0
+        while quiet_s < _QUIET_S:
+            await self._clock.sleep(_LOOK_EVERY_S)
+            quiet_s = 0.0 if self.gate.in_flight else quiet_s + _LOOK_EVERY_S
+        log.warning("leaving without the ledger", extra={"results": self.engine.recorder.waiting})
+        leave()
 
     async def _build(self) -> Engine:
         self.gate = RedisGate(self._gate_client, limits_of_all(), self._clock, spent=self._ledger.spent)

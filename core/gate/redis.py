@@ -72,6 +72,11 @@ class RedisGate(ScriptedGate):
         self._pumping: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
 
+    @property
+    def in_flight(self) -> int:
+        """Tickets that this process has in hand."""
+        return len(self._out)
+
     async def admit(self, ask: Ask) -> Admission:
         """Asks for one call. If the caller is cancelled meanwhile, the ticket goes back unsent."""
         admission = await super().admit(ask)
