@@ -14,23 +14,26 @@ from db.tally import Tally, TallyKey
 CONTROL = "control"
 """The owner of the tallies of what commands and the feeder do to jobs."""
 
-_BATCH = 200  # chunks whose jobs one transaction cancels
+BATCH = 200
+"""Chunks whose jobs one transaction cancels."""
+
 _BATCHES = 10  # transactions a call and sweep
 
-_ENDED = """
+# The order leaves the planner one plan, a single step into the index of unfinished chunks: an EXISTS becomes a join,
+# and with statistics from when all chunks were unfinished, a scan that expects to find one at once and reads them all.
+_FIRST_OPEN = "(SELECT c.no FROM chunks c WHERE c.sweep_id = s.id AND c.state <> 'finished' ORDER BY c.no LIMIT 1)"
+
+_ENDED = f"""
     SELECT s.id FROM sweeps s
-    WHERE s.state IN ('running', 'paused', 'budget_exhausted') AND NOT EXISTS (
-        SELECT FROM chunks c WHERE c.sweep_id = s.id AND c.state <> 'finished'
-    ) ORDER BY s.id FOR UPDATE OF s SKIP LOCKED
-"""
+    WHERE s.state IN ('running', 'paused', 'budget_exhausted') AND {_FIRST_OPEN} IS NULL
+    ORDER BY s.id FOR UPDATE OF s SKIP LOCKED
+"""  # noqa: S608 - only our own words
 
 # Asked again once the row is locked: a retry may have reopened chunks since the first look.
-_CLOSE = """
+_CLOSE = f"""
     UPDATE sweeps s SET state = 'done', reason = '', finished_at = now()
-    WHERE s.id = ANY (%s) AND s.state <> 'cancelled' AND NOT EXISTS (
-        SELECT FROM chunks c WHERE c.sweep_id = s.id AND c.state <> 'finished'
-    ) RETURNING s.id
-"""
+    WHERE s.id = ANY (%s) AND s.state <> 'cancelled' AND {_FIRST_OPEN} IS NULL RETURNING s.id
+"""  # noqa: S608 - only our own words
 
 # Chunks that a living worker holds are left to it: what it has paid for still counts.
 _STOP_CHUNKS = """
@@ -53,10 +56,9 @@ _CANCEL_JOBS = """
     SELECT chunk_no, count(*) FROM cancelled GROUP BY chunk_no
 """
 
-_CANCELLED = """
-    SELECT id FROM sweeps s WHERE state = 'cancelled'
-      AND EXISTS (SELECT FROM chunks c WHERE c.sweep_id = s.id AND c.state <> 'finished')
-"""
+_CANCELLED = f"""
+    SELECT s.id FROM sweeps s WHERE s.state = 'cancelled' AND {_FIRST_OPEN} IS NOT NULL
+"""  # noqa: S608 - only our own words
 
 
 def close_finished(engine: sqlalchemy.Engine) -> list[int]:
@@ -84,7 +86,7 @@ def clear_cancelled(engine: sqlalchemy.Engine) -> int:
             with transaction(engine) as cursor:
                 chunks, jobs = _clear_batch(cursor, sweep_id)
             total += jobs
-            if chunks < _BATCH:
+            if chunks < BATCH:
                 break
     return total
 
@@ -107,7 +109,7 @@ def count_by_variant(
 
 
 def _clear_batch(cursor: Cursor, sweep_id: int) -> tuple[int, int]:
-    cursor.execute(_STOP_CHUNKS, (sweep_id, _BATCH))
+    cursor.execute(_STOP_CHUNKS, (sweep_id, BATCH))
     chunks = [no for (no,) in cursor.fetchall()]
     if not chunks:
         return 0, 0

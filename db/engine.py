@@ -43,11 +43,12 @@ class Patience:
     statement_s: int
     lock_s: int
     idle_s: int = 0
+    by_index: bool = False  # no table is read through, whatever its statistics, perhaps an empty table's, promise
 
 
 ROLES = {
     # A stuck statement must not stop a heartbeat, nor a frozen process keep others from the rows that it has locked.
-    "worker": Patience(statement_s=30, lock_s=10, idle_s=10),
+    "worker": Patience(statement_s=30, lock_s=10, idle_s=10, by_index=True),
     "reader": Patience(statement_s=300, lock_s=10),  # exports and reports
     "producer": Patience(statement_s=0, lock_s=0),  # waits for another producer of the same name, migrates
 }
@@ -212,7 +213,13 @@ def _set_patience(connection: Any, patience: Patience) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),
-                set_config('idle_in_transaction_session_timeout', %s, false)""",
-            (f"{patience.statement_s}s", f"{patience.lock_s}s", f"{patience.idle_s}s"),
+                set_config('idle_in_transaction_session_timeout', %s, false),
+                set_config('enable_seqscan', %s, false)""",
+            (
+                f"{patience.statement_s}s",
+                f"{patience.lock_s}s",
+                f"{patience.idle_s}s",
+                "off" if patience.by_index else "on",
+            ),
         )
     connection.commit()

@@ -74,7 +74,7 @@ _PARK = """
 
 _WAKE = """
     SELECT pg_notify(%s, '')
-    WHERE NOT EXISTS (SELECT FROM chunks WHERE sweep_id = %s AND no < %s AND state <> 'finished')
+    WHERE (SELECT no FROM chunks WHERE sweep_id = %s AND state <> 'finished' ORDER BY no LIMIT 1) >= %s IS NOT FALSE
 """
 
 
