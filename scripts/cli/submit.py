@@ -46,6 +46,7 @@ def docstring(
     ] = None,
     private: Annotated[bool, typer.Option("--private", help="names with an underscore too")] = False,
     nested: Annotated[bool, typer.Option("--nested", help="functions inside functions too")] = False,
+    modules: Annotated[bool, typer.Option("--modules", help="modules and packages themselves too")] = False,
     init: Annotated[
         Literal["method", "class", "skip"],
         typer.Option(help="where __init__'s parameters are told: in it, in its class, nowhere"),
@@ -62,6 +63,7 @@ def docstring(
         "style": style,
         "private": private,
         "nested": nested,
+        "modules": modules,
         "init": init,
         "improve": improve,
         "line_length": line_length,

@@ -142,7 +142,7 @@ def _outcomes(answer: DocstringAnswer, facts: Facts) -> Iterator[str]:
 
 def may_return(facts: Facts) -> bool:
     """Whether a return value may be told: the code returns one, or a body without any promises one."""
-    if facts.thing == "class":
+    if facts.thing in {"class", "module"}:
         return False
     promised = facts.returns is not None and facts.returns.strip("'\"") not in _NO_RESULT
     return facts.has_return or (promised and not facts.is_generator)

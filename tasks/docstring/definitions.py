@@ -51,18 +51,28 @@ def definitions(tree: ast.Module) -> Iterator[Definition]:
         stack.extend((child, around) for child in reversed(inner))
 
 
-def has_docstring(node: Node) -> bool:
+def has_docstring(node: Node | ast.Module) -> bool:
     """Whether the first statement is a docstring that says something."""
     found = docstring_node(node)
     return found is not None and bool(str(found.value).strip())
 
 
-def docstring_node(node: Node) -> ast.Constant | None:
+def docstring_node(node: Node | ast.Module) -> ast.Constant | None:
     """The docstring's constant, empty or not."""
-    first = node.body[0]
+    first = node.body[0] if node.body else None
     if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
         return first.value
     return None
+
+
+def own_nodes(node: Function) -> Iterator[ast.AST]:
+    """What the function itself does: not what functions, lambdas and classes inside it do."""
+    stack: list[ast.AST] = list(reversed(node.body))
+    while stack:
+        current = stack.pop()
+        yield current
+        if not isinstance(current, Node | ast.Lambda):
+            stack.extend(reversed(list(ast.iter_child_nodes(current))))
 
 
 def dotted(node: ast.AST) -> str:

@@ -31,11 +31,11 @@ class Essence:
 
 
 def _stripped(tree: ast.Module) -> str:
-    whole: list[tuple[Node, list[ast.stmt]]] = []
-    for definition in definitions(tree):
-        if docstring_node(definition.node) is not None:
-            whole.append((definition.node, definition.node.body))
-            definition.node.body = definition.node.body[1:]
+    whole: list[tuple[Node | ast.Module, list[ast.stmt]]] = []
+    for node in (tree, *(definition.node for definition in definitions(tree))):
+        if docstring_node(node) is not None:
+            whole.append((node, node.body))
+            node.body = node.body[1:]
     try:
         return ast.dump(tree)
     finally:

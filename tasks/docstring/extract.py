@@ -4,8 +4,8 @@ import ast
 from collections.abc import Iterator
 
 from tasks.docstring.conditions import code
-from tasks.docstring.definitions import Definition, Function, Node, dotted, has_docstring, last
-from tasks.docstring.facts import Facts, Owner, Param, ParamKind, Thing
+from tasks.docstring.definitions import Definition, Function, dotted, has_docstring, last, own_nodes
+from tasks.docstring.facts import SUMMARY, Facts, Owner, Param, ParamKind, Thing
 from tasks.docstring.raises import raised
 from tasks.docstring.uses import uses
 
@@ -16,13 +16,13 @@ _MANY = 8
 
 
 def facts_of(definition: Definition, module: ast.Module, docs: dict[str, str], *, init_in_class: bool) -> Facts:
-    """All that the prompt tells of a definition. ``docs``: first docstring lines by qualified name."""
+    """What a definition's own file tells of it. ``docs``: first docstring lines by qualified name."""
     node = definition.node
     decorators = [text for text in (code(d, _CODE) for d in node.decorator_list) if text]
     common = {
         "qualname": definition.qualname,
         "decorators": decorators,
-        "module_doc": _first_line(ast.get_docstring(module)),
+        "module_doc": first_line(ast.get_docstring(module)),
         "existing": (definition.docstring or "") if has_docstring(node) else "",
     }
     if isinstance(node, ast.ClassDef):
@@ -33,7 +33,7 @@ def facts_of(definition: Definition, module: ast.Module, docs: dict[str, str], *
             bases=[text for text in (code(base) for base in node.bases) if text],
             methods=[s.name for s in node.body if isinstance(s, Function) and not s.name.startswith("_")][:30],
         )
-    body = list(_own(node))
+    body = list(own_nodes(node))
     values = [n.value for n in body if isinstance(n, ast.Return) and n.value is not None]
     yields = [n for n in body if isinstance(n, ast.Yield | ast.YieldFrom)]
     return Facts(
@@ -48,7 +48,6 @@ def facts_of(definition: Definition, module: ast.Module, docs: dict[str, str], *
         yields=_distinct([y.value for y in yields if y.value is not None]),
         raises=raised(node),
         owner=_owner(definition.owner, docs),
-        callees=_callees(definition, body, docs),
     )
 
 
@@ -117,16 +116,6 @@ def _fields(node: ast.ClassDef) -> Iterator[Param]:
         yield Param(name=statement.target.id, kind="field", annotation=annotation or None, default=default)
 
 
-def _own(node: Function) -> Iterator[ast.AST]:
-    """What the function itself does: not what functions, lambdas and classes inside it do."""
-    stack: list[ast.AST] = list(reversed(node.body))
-    while stack:
-        current = stack.pop()
-        yield current
-        if not isinstance(current, Node | ast.Lambda):
-            stack.extend(reversed(list(ast.iter_child_nodes(current))))
-
-
 def _distinct(nodes: list[ast.expr]) -> list[str]:
     texts = (code(node, _CODE) for node in nodes[: 4 * _MANY])
     return list(dict.fromkeys(text for text in texts if text))[:_MANY]
@@ -140,23 +129,9 @@ def _owner(node: ast.ClassDef | None, docs: dict[str, str]) -> Owner | None:
     if node is None:
         return None
     bases = [text for text in (code(base) for base in node.bases) if text]
-    return Owner(name=node.name, bases=bases, doc=_first_line(ast.get_docstring(node)) or docs.get(node.name, ""))
+    return Owner(name=node.name, bases=bases, doc=first_line(ast.get_docstring(node)) or docs.get(node.name, ""))
 
 
-def _callees(definition: Definition, body: list[ast.AST], docs: dict[str, str]) -> dict[str, str]:
-    """The documented functions of the same module that are called, with their first line."""
-    found: dict[str, str] = {}
-    scope = definition.qualname.rpartition(".")[0]
-    for node in body:
-        if not isinstance(node, ast.Call) or len(found) >= _MANY:
-            continue
-        name = dotted(node)
-        head, _, rest = name.partition(".")
-        doc = docs.get(f"{scope}.{rest}" if head in {"self", "cls"} else name)
-        if doc and name != definition.qualname:
-            found[name] = doc
-    return found
-
-
-def _first_line(doc: str | None) -> str:
-    return next((line.strip()[:200] for line in (doc or "").splitlines() if line.strip()), "")
+def first_line(doc: str | None) -> str:
+    """The first line of a docstring that says something, cut to a length that a prompt can carry."""
+    return next((line.strip()[:SUMMARY] for line in (doc or "").splitlines() if line.strip()), "")

@@ -5,7 +5,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 ParamKind = Literal["positional_only", "positional", "var_positional", "keyword", "var_keyword", "field"]
-Thing = Literal["function", "method", "property", "class"]
+Thing = Literal["function", "method", "property", "class", "module"]
+
+SUMMARY = 200
+"""Characters of another definition's first docstring line that a prompt shows."""
 
 STARS: dict[str, str] = {"var_positional": "*", "var_keyword": "**"}
 
@@ -61,9 +64,9 @@ class Facts(_Value):
     decorators: list[str] = []
     owner: Owner | None = None
     module_doc: str = ""
-    callees: dict[str, str] = {}  # name -> first line of its docstring
+    callees: dict[str, str] = {}  # what it calls, is built on or holds -> first line of its docstring
     bases: list[str] = []
-    methods: list[str] = []
+    methods: list[str] = []  # a class's; a module's functions and classes
     existing: str = ""  # the docstring to improve
 
     @property
@@ -73,6 +76,7 @@ class Facts(_Value):
 
 class Target(_Value):
     """Where the docstring goes. ``path`` is relative to ``root``; ``ordinal`` tells redefinitions apart, from 1.
+    An empty ``qualname`` is the module itself.
 
     ``essence`` is the digest of the file's code and comments: it stays when other docstrings of the sweep go in.
     """
@@ -90,9 +94,13 @@ class Target(_Value):
 
 
 class JobInput(_Value):
-    """A docstring job's input. ``names``: what the module, the class and the function define, for back-ticked names."""
+    """A docstring job's input. ``names``: what the module, the class and the function define, for back-ticked names.
+
+    ``needs``: callees whose docstrings this sweep writes first, with their jobs' keys; the facts hold no text of them.
+    """
 
     target: Target
     facts: Facts
     source: str
     names: list[str] = []
+    needs: dict[str, str] = {}

@@ -29,6 +29,14 @@ class Guard:
     readers: frozenset[str] = frozenset()  # functions that read the __doc__ of what they are given
     run: frozenset[str] = frozenset()  # functions handed to a command line library
     libraries: frozenset[str] = frozenset()
+    own: bool = False  # the module reads or sets its own ``__doc__``: usage texts, argparse, docopt
+
+    @property
+    def module_reason(self) -> str:
+        """Why the module itself must not get a docstring; empty when it may."""
+        if "fire" in self.libraries:
+            return "Fire shows its docstring as help"
+        return "it uses its __doc__" if self.own else ""
 
     def reason(self, definition: Definition) -> str:
         """Why the definition must not get a docstring; empty when it may."""
@@ -83,6 +91,7 @@ def guard_of(tree: ast.Module) -> Guard:
         readers=frozenset(readers),
         run=frozenset(_handed_over(tree)),
         libraries=frozenset(_imported(tree)),
+        own=any(isinstance(node, ast.Name) and node.id == "__doc__" for node in ast.walk(tree)),
     )
 
 

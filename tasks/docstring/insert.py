@@ -10,10 +10,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.docstring import textfile
+from tasks.docstring import header, textfile
 from tasks.docstring.definitions import Definition, Node, definitions, docstring_node, has_docstring
 from tasks.docstring.essence import Essence
-from tasks.docstring.guard import guard_of
+from tasks.docstring.guard import Guard, guard_of
 from tasks.docstring.literal import literal
 
 _TYPE_COMMENT = re.compile(r"[ \t]*# *type:")
@@ -61,7 +61,7 @@ class _Edit:
 def insert(file: textfile.TextFile, docs: Sequence[Doc]) -> Inserted:
     """Inserts what can be inserted safely. Raises UnreadableSource when the file does not parse."""
     tree = textfile.parse(file.text)
-    places = {(d.qualname, d.ordinal): d for d in definitions(tree)}
+    places = _places(tree)
     guard = guard_of(tree)
     cutter = _Cutter(file)
     edits: list[_Edit] = []
@@ -69,9 +69,9 @@ def insert(file: textfile.TextFile, docs: Sequence[Doc]) -> Inserted:
     refused: list[Refusal] = []
     for doc in docs:
         place = places.get((doc.qualname, doc.ordinal))
-        reason = "no such definition in the file" if place is None else guard.reason(place)
+        reason = "no such definition in the file" if place is None else _guarded(guard, place)
         if place is not None and not reason:
-            if place.docstring == doc.text:
+            if _docstring(place) == doc.text:
                 present.append(doc.qualname)
                 continue
             reason = _occupied(place, doc)
@@ -88,12 +88,25 @@ def insert(file: textfile.TextFile, docs: Sequence[Doc]) -> Inserted:
     )
 
 
-def _occupied(place: Definition, doc: Doc) -> str:
-    if not has_docstring(place.node):
+def _places(tree: ast.Module) -> dict[tuple[str, int], Definition | ast.Module]:
+    """By qualified name and ordinal; the module itself has no name."""
+    return {("", 1): tree, **{(d.qualname, d.ordinal): d for d in definitions(tree)}}
+
+
+def _docstring(place: Definition | ast.Module) -> str | None:
+    return ast.get_docstring(place) if isinstance(place, ast.Module) else place.docstring
+
+
+def _guarded(guard: Guard, place: Definition | ast.Module) -> str:
+    return guard.module_reason if isinstance(place, ast.Module) else guard.reason(place)
+
+
+def _occupied(place: Definition | ast.Module, doc: Doc) -> str:
+    if not has_docstring(place if isinstance(place, ast.Module) else place.node):
         return ""
     if not doc.replace:
         return "has a docstring already"
-    return "its docstring holds a doctest" if ">>>" in (place.docstring or "") else ""
+    return "its docstring holds a doctest" if ">>>" in (_docstring(place) or "") else ""
 
 
 class _Cutter:
@@ -104,7 +117,9 @@ class _Cutter:
         self._lines = textfile.Lines(file.text)
         self._unit = "\t" if re.search(r"^\t", file.text, re.MULTILINE) else "    "
 
-    def edit(self, place: Definition, doc: Doc) -> _Edit:
+    def edit(self, place: Definition | ast.Module, doc: Doc) -> _Edit:
+        if isinstance(place, ast.Module):
+            return self._module(place, doc)
         existing = docstring_node(place.node)
         if existing is not None:
             return self._replacement(place.node, existing, doc)
@@ -114,9 +129,21 @@ class _Cutter:
             return self._unfolded(place.node, colon, doc)
         return self._line(place.node, header_end.end(), doc)
 
+    def _module(self, tree: ast.Module, doc: Doc) -> _Edit:
+        text = self._literal(doc, "")
+        existing = docstring_node(tree)
+        if existing is not None:
+            start, stop = self._extent(existing)
+            return _Edit(doc=doc, start=start, stop=stop, text=text)
+        at = header.place(self._file.text, tree)
+        return _Edit(doc=doc, start=at, stop=at, text=header.framed(self._file.text, at, text, self._file.newline))
+
+    def _extent(self, node: ast.Constant) -> tuple[int, int]:
+        start = self._lines.offset(node.lineno, node.col_offset)
+        return start, self._lines.offset(node.end_lineno or 0, node.end_col_offset or 0)
+
     def _replacement(self, node: Node, existing: ast.Constant, doc: Doc) -> _Edit:
-        start = self._lines.offset(existing.lineno, existing.col_offset)
-        stop = self._lines.offset(existing.end_lineno or 0, existing.end_col_offset or 0)
+        start, stop = self._extent(existing)
         blank = self._lines.indentation(existing.lineno, existing.col_offset)
         indent = self._inner(node) if blank.strip() else blank
         return _Edit(doc=doc, start=start, stop=stop, text=self._literal(doc, indent))
@@ -200,7 +227,7 @@ def _problem(file: textfile.TextFile, original: Essence, edits: Sequence[_Edit])
     try:
         file.encode(text)
         tree = textfile.parse(text)
-        found = {(d.qualname, d.ordinal): d.docstring for d in definitions(tree)}
+        found = {key: _docstring(place) for key, place in _places(tree).items()}
         if Essence.of(text, tree) != original:
             return "the code around it would change"
     except UnicodeEncodeError:

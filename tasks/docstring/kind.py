@@ -39,7 +39,7 @@ class DocstringKind:
         return source.jobs(_checked(Source, source_json, "source"), _checked(Options, options, "options"))
 
     def request(self, job: Job, variant: Variant, options: JsonObject) -> ChatRequest:  # noqa: ARG002 - the style is ours to render, the answer does not depend on it
-        return request_of(JobInput.model_validate(job.input), variant)
+        return request_of(JobInput.model_validate(job.input), variant, job.earlier)
 
     def accept(self, job: Job, answer: Answer, options: JsonObject) -> Verdict:
         fenced = _FENCE.match(answer.text)

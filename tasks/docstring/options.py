@@ -19,6 +19,7 @@ class Source(BaseModel):
 class Options(BaseModel):
     """Which definitions, and how their docstrings look.
 
+    ``modules``: modules and packages themselves, too.
     ``init``: ``method`` documents ``__init__`` itself, ``class`` tells its parameters in the class's docstring,
     ``skip`` does neither. ``line_length`` None: what the project has told ruff or black, else 88.
     """
@@ -28,6 +29,7 @@ class Options(BaseModel):
     style: Style = "google"
     private: bool = False
     nested: bool = False
+    modules: bool = False
     init: Literal["method", "class", "skip"] = "method"
     improve: bool = False
     line_length: int | None = Field(default=None, ge=40, le=320)

@@ -35,7 +35,7 @@ class FileChange:
 
 
 def changes(rows: Iterable[ResultRow]) -> Iterator[FileChange | Skipped]:
-    """File by file, in the order of the rows. The first usable row of a definition counts (a grid brings several)."""
+    """File by file, by path. The first usable row of a definition counts (a grid brings several)."""
     by_file: dict[Path, dict[tuple[str, int], tuple[Target, Doc]]] = {}
     for row in rows:
         if row.state not in _USABLE or not row.result or not row.result.get("docstring"):
@@ -50,7 +50,7 @@ def changes(rows: Iterable[ResultRow]) -> Iterator[FileChange | Skipped]:
         )
         path = Path(target.root, target.path)
         by_file.setdefault(path, {}).setdefault((doc.qualname, doc.ordinal), (target, doc))
-    for path, found in by_file.items():
+    for path, found in sorted(by_file.items()):  # rows come callees first, from all over
         targets, docs = zip(*found.values(), strict=True)
         yield _change(path, targets[0], list(docs))
 
@@ -73,7 +73,7 @@ def _change(path: Path, target: Target, docs: list[Doc]) -> FileChange | Skipped
         new=file.encode(inserted.text),
         done=inserted.done,
         present=inserted.present,
-        skipped=tuple(Skipped(where=f"{path}::{r.qualname}", reason=r.reason) for r in inserted.refused),
+        skipped=tuple(Skipped(where=f"{path}::{r.qualname}".rstrip(":"), reason=r.reason) for r in inserted.refused),
     )
 
 

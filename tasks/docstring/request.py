@@ -1,25 +1,33 @@
 """The prompt of a job, and back from a prompt to what it was made of."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from pydantic import ValidationError
 
-from core.model import ChatRequest, Message, Variant
+from core.model import ChatRequest, JsonObject, Message, Variant
 from tasks.answers import schema_of
 from tasks.docstring.answer import DocstringAnswer
-from tasks.docstring.facts import Facts, JobInput
+from tasks.docstring.facts import SUMMARY, Facts, JobInput
 from tasks.templates import render
 
-VERSION = "docstring/1"
+VERSION = "docstring/2"
 _PACKAGE = "tasks.docstring"
 _MARKER = "llmsweep/docstring:"
 _FACTS = "Facts:\n"
+_NOTHING: Mapping[str, JsonObject] = MappingProxyType({})
 
 
-def request_of(job: JobInput, variant: Variant) -> ChatRequest:
-    """Depends on the code alone, not on where the file lies: a moved function finds its cached answer."""
-    facts = job.facts.model_dump_json(exclude_defaults=True)
+def request_of(job: JobInput, variant: Variant, earlier: Mapping[str, JsonObject] = _NOTHING) -> ChatRequest:
+    """Depends on the code alone, not on where the file lies: a moved function finds its cached answer.
+
+    ``earlier``: results that the sweep has brought for names in ``job.needs``; a callee without one is not told.
+    """
+    written = {name: result["answer"]["summary"][:SUMMARY] for name, result in earlier.items()}
+    callees = {name: doc or written.get(name, "") for name, doc in job.facts.callees.items()}
+    told = job.facts.model_copy(update={"callees": {name: doc for name, doc in callees.items() if doc}})
+    facts = told.model_dump_json(exclude_defaults=True)
     return ChatRequest(
         provider=variant.provider,
         model=variant.model,

@@ -21,6 +21,8 @@ def summary_of(facts: Facts) -> str:
         return _class(facts)
     if facts.thing == "property":
         return _property(facts)
+    if facts.thing == "module":
+        return _module(facts)
     return _fitting(facts, _known(facts) or _function(facts))
 
 
@@ -157,6 +159,15 @@ def _property(facts: Facts) -> str:
     if words[1:] and words[0] in PREDICATES:
         return sentence(f"whether it {words[0]} {said(words[1:])}")
     return sentence(the(said(words) or facts.name))
+
+
+def _module(facts: Facts) -> str:
+    words = split(facts.name)
+    if facts.name == "__main__":
+        return "The package's entry point."
+    if words[1:] and (words[0] == "test" or words[-1] in {"test", "tests"}):
+        return sentence(f"tests of {said(words[1:] if words[0] == 'test' else words[:-1])}")
+    return sentence(said(words) or "a module")
 
 
 def _class(facts: Facts) -> str:

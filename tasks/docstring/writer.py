@@ -25,7 +25,8 @@ def write(facts: Facts) -> DocstringAnswer:
 
 
 def _description(facts: Facts) -> str:
-    if facts.thing == "class" and facts.methods and not any(param.kind == "field" for param in facts.params):
+    fields = any(param.kind == "field" for param in facts.params)
+    if facts.thing in {"class", "module"} and facts.methods and not fields:
         shown = [f"`{name}`" for name in facts.methods[:_FEW]]
         more = ["more"] if len(facts.methods) > _FEW else []
         return f"Provides {listed([*shown, *more])}."
