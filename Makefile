@@ -10,7 +10,7 @@ SRC ?=
 DB ?=
 DOCS ?=
 
-.PHONY: help demo test check unit faults bench bench-quota bench-kinds lock clean
+.PHONY: help local demo test check unit faults bench bench-quota bench-kinds lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,6 +30,9 @@ $(VENV)/.dev: requirements/dev.lock $(VENV)/.runtime
 	@touch $@
 
 # ---- for people
+
+local: $(VENV)/.runtime ## what LOCAL_MODEL_PATH needs: runs embedding models of your own, offline
+	@$(PYTHON) scripts/install.py sync $(VENV) requirements/local.lock
 
 demo: $(VENV)/.runtime ## docstrings, a data dictionary and embeddings, from nothing to results
 	@$(BIN)/sweep demo $(if $(PROVIDER),--provider $(PROVIDER)) $(if $(SRC),--src "$(SRC)") $(if $(DB),--db "$(DB)") $(if $(DOCS),--docs "$(DOCS)")

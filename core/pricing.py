@@ -23,7 +23,7 @@ from core.clock import SystemClock
 from core.errors import InputError
 from core.model import ChatRequest, Request, Usage
 from core.ports import Clock
-from core.settings import RULES, Settings
+from core.settings import FREE, Settings
 from core.tokens import DEFAULT_COMPLETION, count, count_messages, is_assumed
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _split(total: int, rate: Rate, *special: tuple[int, Rate | None], at: int) -
 
 def price(provider: str, model: str, usage: Usage, *, base_url: str = "", now: float) -> float | None:
     """USD of a call, at the prices of the moment ``now`` (POSIX seconds). None: unknown, never 0."""
-    if provider == RULES:
+    if provider in FREE:
         return 0.0
     rates = _rates(_price_list(provider, base_url), model, usage.tier, _minute(now))
     return None if rates is None else rates.cost(usage)
@@ -201,7 +201,7 @@ class Meter:
         seller = self._seller(request.provider, request.model)
         completion = _most_output(request, seller, prompt_tokens) if isinstance(request, ChatRequest) else 0
         tokens = prompt_tokens + completion
-        if request.provider == RULES:
+        if request.provider in FREE:
             return tokens, 0.0
         price_list = _price_list(request.provider, seller.base_url)
         rates = _rates(price_list, seller.model, _tier(request), _minute(self._clock.time()))

@@ -4,6 +4,8 @@
 """
 
 import functools
+import hashlib
+import importlib.util
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,19 +24,29 @@ PREFIXES = {
     "azure": "AZURE_OPENAI_",
     "hyperbolic": "HYPERBOLIC_",
     "anthropic": "ANTHROPIC_",
+    "local": "LOCAL_",
 }
 """Provider name -> prefix of its settings. ``rules`` needs none."""
 
 RULES = "rules"
 """The offline provider: the kinds' own rule-based writers."""
 
+LOCAL = "local"
+"""The user's own embedding models, run in the worker itself."""
+
+LOCAL_EXTRA = "pip install llmsweep[local] (in a clone: make local)"
+
+FREE = frozenset({RULES, LOCAL})
+"""Providers that nobody is paid for."""
+
 BASE_URLS = {
     "openai": "https://api.openai.com/v1",
     "azure": "",
     "hyperbolic": "https://api.hyperbolic.xyz/v1",
     "anthropic": "https://api.anthropic.com/v1",
+    LOCAL: "",
 }
-"""Where a provider is unless ``BASE_URL`` says otherwise; Azure has an address for each customer."""
+"""Where a provider is unless ``BASE_URL`` says otherwise; Azure has one for each customer, a local model none."""
 
 PROJECT_MARKS = ("pyproject.toml", ".git")
 """What the top folder of a project holds."""
@@ -44,6 +56,7 @@ _MODELS = {
     "azure": ("", ""),  # a deployment: nobody can guess it
     "hyperbolic": ("meta-llama/Llama-3.3-70B-Instruct", ""),
     "anthropic": ("claude-sonnet-4-5", ""),
+    LOCAL: ("", ""),
     RULES: ("rules", ""),
 }
 
@@ -77,6 +90,8 @@ class ProviderSettings(BaseSettings):
     endpoint: str = ""
     deployment: str = ""
     api_version: str = "2024-10-21"
+    # local only
+    model_path: Path | None = None
 
 
 def _upper(value: Any) -> Any:
@@ -118,6 +133,9 @@ class Settings(BaseSettings):
         prefix = PREFIXES[name]
         if not loaded.enabled:
             raise InputError(f"provider {name} is disabled", hint=f"set {prefix}ENABLED=true")
+        if name == LOCAL:
+            _check_local(loaded)
+            return loaded
         if name == "azure" and not (loaded.endpoint or loaded.base_url):
             raise InputError("provider azure has no endpoint", hint="set AZURE_OPENAI_ENDPOINT=https://...")
         if loaded.api_key is None and not _is_own_server(name, loaded.base_url):
@@ -140,6 +158,8 @@ def default_model(name: str, *, embedding: bool = False) -> str:
     """What a sweep asks for when it names no model. Raises InputError where there is no sensible default."""
     loaded = ProviderSettings.model_construct() if name == RULES else provider_settings(name)
     chosen = loaded.embedding_model if embedding else loaded.model or loaded.deployment
+    if name == LOCAL and embedding and loaded.model_path is not None:
+        chosen = chosen or loaded.model_path.resolve().name
     chosen = chosen or _MODELS[name][embedding]
     if not chosen:
         what = "EMBEDDING_MODEL" if embedding else "MODEL"
@@ -200,6 +220,17 @@ def _env_file() -> Path | None:
     return None
 
 
+def _check_local(loaded: ProviderSettings) -> None:
+    path = loaded.model_path
+    if path is None:
+        raise InputError("provider local has no model", hint="set LOCAL_MODEL_PATH=<a directory with a model>")
+    if not path.is_dir():
+        raise InputError(f"LOCAL_MODEL_PATH is no directory: {path}")
+    light = all(importlib.util.find_spec(name) for name in ("onnxruntime", "tokenizers"))
+    if not light and importlib.util.find_spec("sentence_transformers") is None:
+        raise InputError("provider local needs packages that are not installed", hint=LOCAL_EXTRA)
+
+
 def _is_own_server(name: str, base_url: str) -> bool:
     return base_url != BASE_URLS[name] and name != "azure"
 
@@ -213,10 +244,22 @@ def _bad_setting(exc: ValidationError, prefix: str) -> InputError:
 def cache_scope(name: str, loaded: ProviderSettings) -> str:
     """Empty for the provider itself; the host where another server answers: its `gpt-4o` is not OpenAI's.
 
-    Without the port: a local server that comes back on another one is the same.
+    Without the port: a local server that comes back on another one is the same. For local models, what is in their
+    directory: other weights under the same name are another model.
     """
+    if name == LOCAL:
+        return _print_of(loaded.model_path)
     official = not loaded.base_url or loaded.base_url == BASE_URLS[name]
     return "" if official else urlsplit(loaded.base_url).hostname or ""
+
+
+def _print_of(directory: Path | None) -> str:
+    """What tells a directory of models from another one of the same name: its files' names and sizes."""
+    if directory is None:
+        return ""
+    files = (file for file in sorted(directory.rglob("*")) if file.is_file())
+    listing = "".join(f"{file.relative_to(directory)}:{file.stat().st_size}" for file in files)
+    return hashlib.sha256(listing.encode(errors="replace")).hexdigest()[:12]
 
 
 def child_environment(extra: Mapping[str, str]) -> dict[str, str]:

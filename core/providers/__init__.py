@@ -7,10 +7,11 @@ from core.providers.address import check_base_url
 from core.providers.anthropic import VERSION, Anthropic
 from core.providers.azure import azure
 from core.providers.hyperbolic import hyperbolic
+from core.providers.local.provider import Local
 from core.providers.openai_compatible import openai
 from core.providers.rules import Embedder, Rules, Writer
 from core.providers.transport import Route, Transport
-from core.settings import BASE_URLS, PREFIXES, RULES, ProviderSettings
+from core.settings import BASE_URLS, LOCAL, PREFIXES, RULES, ProviderSettings
 from core.settings import settings as shared_settings
 
 __all__ = ["Embedder", "Writer", "create"]
@@ -36,7 +37,12 @@ def create(
         return Rules(answer=answer, embedder=embedder, clock=clock)
     if name not in PREFIXES:
         raise InputError(f"unknown provider {name!r}", hint=f"known providers: {', '.join([*PREFIXES, RULES])}")
-    return _networked(name, settings or shared_settings().provider(name), clock)
+    settings = settings or shared_settings().provider(name)
+    if name == LOCAL:
+        if settings.model_path is None:
+            raise InputError("provider local has no model", hint="set LOCAL_MODEL_PATH=<a directory with a model>")
+        return Local(root=settings.model_path.resolve(), clock=clock)
+    return _networked(name, settings, clock)
 
 
 def _networked(name: str, settings: ProviderSettings, clock: Clock) -> Provider:

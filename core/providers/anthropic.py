@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from yarl import URL
 
-from core.errors import InputError
+from core.errors import ProviderRefused
 from core.model import ChatReply, ChatRequest, EmbeddingReply, ResponseSchema, Usage
 from core.providers.openai_compatible import CHAT_CAP
 from core.providers.openai_replies import number
@@ -38,12 +38,9 @@ class Anthropic:
         received = await self._transport.post(self._url, messages_payload(request), cap=CHAT_CAP)
         return _read(received, request)
 
-    async def embed(self, model: str, texts: Sequence[str], dimensions: int | None = None) -> EmbeddingReply:
-        """Raises InputError: there is no such API."""
-        raise InputError(
-            f"provider anthropic makes no embeddings ({model}, {len(texts)} texts, dimensions {dimensions})",
-            hint="name a provider with an embedding model, for example openai",
-        )
+    async def embed(self, model: str, texts: Sequence[str], dimensions: int | None = None) -> EmbeddingReply:  # noqa: ARG002 - the port's
+        """Raises ProviderRefused: there is no such API."""
+        raise ProviderRefused("provider anthropic makes no embeddings", status=404, code="no_embeddings", usage=Usage())
 
     async def close(self) -> None:
         """Closes the connections of the running loop."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from core.errors import InputError, ProviderRefused
+from core.errors import ProviderRefused
 from core.model import ChatReply, ChatRequest, EmbeddingReply, Message, Usage, Vector
 from core.ports import Clock
 from core.settings import RULES
@@ -46,9 +46,9 @@ class Rules:
         )
 
     async def embed(self, model: str, texts: Sequence[str], dimensions: int | None = None) -> EmbeddingReply:
-        """Raises InputError where nobody brought an embedder."""
+        """Raises ProviderRefused where nobody brought an embedder."""
         if self._embedder is None:
-            raise InputError("provider rules makes no embeddings", hint="name a provider with an embedding model")
+            raise ProviderRefused("provider rules makes no embeddings", status=404, code="no_embeddings", usage=Usage())
         started = self._clock.monotonic()
         vectors = self._embedder(texts, dimensions)
         latency_ms = (self._clock.monotonic() - started) * 1000

@@ -8,7 +8,7 @@ import httpx
 
 from core.errors import InputError
 from core.providers.address import GuardedResolver, check_base_url
-from core.settings import BASE_URLS, PREFIXES, ProviderSettings, Settings, provider_settings
+from core.settings import BASE_URLS, LOCAL, PREFIXES, ProviderSettings, Settings, provider_settings
 from scripts.doctor.check import Check, State, failed, passed
 
 _ANTHROPIC_VERSION = "2023-06-01"
@@ -22,6 +22,9 @@ def check_providers(loaded: Settings) -> Iterator[Check]:
             if not settings.enabled:
                 yield Check(name=name, state=State.OFF, detail="disabled")
                 continue
+            if name == LOCAL:
+                yield _local(loaded, settings)
+                continue
             if settings.api_key is None and settings.base_url == BASE_URLS[name] and not settings.endpoint:
                 yield Check(name=name, state=State.OFF, detail=f"no {PREFIXES[name]}API_KEY")
                 continue
@@ -31,9 +34,19 @@ def check_providers(loaded: Settings) -> Iterator[Check]:
             yield failed(name, exc)
 
 
+def _local(loaded: Settings, settings: ProviderSettings) -> Check:
+    """Raises InputError."""
+    if settings.model_path is None:
+        return Check(name=LOCAL, state=State.OFF, detail="no LOCAL_MODEL_PATH")
+    loaded.provider(LOCAL)
+    return passed(LOCAL, f"models of {settings.model_path}")
+
+
 def require_provider(loaded: Settings, name: str) -> None:
     """Raises InputError unless the provider answers and takes our key."""
     settings = loaded.provider(name)
+    if name == LOCAL:
+        return
     found = _probe(name, settings, allow_private=loaded.allow_private_base_urls)
     if found.state is State.FAILED:
         raise InputError(f"provider {name}: {found.detail}", hint=found.fix)

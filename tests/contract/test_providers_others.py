@@ -209,11 +209,11 @@ async def test_anthropics_error_gives_type_message_and_wait(server: RawServer) -
     assert (error.type, error.message, error.retry_after) == ("rate_limit_error", "Slow down.", 8)
 
 
-async def test_anthropic_has_no_embeddings_and_says_who_has() -> None:
+async def test_anthropic_has_no_embeddings_and_refuses_as_a_call_does() -> None:
     provider = create("anthropic", ProviderSettings(base_url="https://api.anthropic.com/v1", api_key=KEY))
-    with pytest.raises(InputError, match="no embeddings") as caught:
+    with pytest.raises(ProviderRefused, match="no embeddings") as caught:
         await provider.embed("any", ["one"])
-    assert "openai" in caught.value.hint
+    assert caught.value.status == 404
 
 
 async def test_rules_answer_with_the_injected_writer_and_cost_nothing() -> None:
@@ -236,7 +236,7 @@ async def test_rules_embed_with_the_injected_embedder_or_not_at_all() -> None:
 
     reply = await create("rules", answer=lambda _: None, embedder=embedder).embed("any", ["a", "b"], 4)
     assert reply.vectors.shape == (2, 4)
-    with pytest.raises(InputError, match="no embeddings"):
+    with pytest.raises(ProviderRefused, match="no embeddings"):
         await create("rules", answer=lambda _: None).embed("any", ["a"])
 
 

@@ -12,6 +12,10 @@ from core.settings import BASE_URLS, PREFIXES, ProviderSettings, Settings, forge
 ROOT = Path(__file__).parents[2]
 LINE = re.compile(r"^#([A-Z0-9_]+)=(.*?)\s{2,}# (\S.*)$")
 AZURE_ONLY = {"endpoint", "deployment", "api_version"}
+LOCAL_ONLY = {"model_path"}
+OF_THE_NETWORK = {
+    "api_key", "base_url", "model", "request_timeout", "connection_timeout", "structured_output", "trust_env",
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +41,7 @@ def test_the_example_names_every_setting_and_no_other() -> None:
     known = {name.upper() for name in Settings.model_fields}
     for provider, prefix in PREFIXES.items():
         left_out = set() if provider == "azure" else AZURE_ONLY
+        left_out = left_out | (OF_THE_NETWORK if provider == "local" else LOCAL_ONLY)
         known |= {f"{prefix}{name}".upper() for name in ProviderSettings.model_fields if name not in left_out}
     containers = set(re.findall(r"\$\{([A-Z_]+):\?", (ROOT / "docker-compose.yml").read_text()))
     assert set(example()) == known | containers
@@ -51,7 +56,7 @@ def test_the_example_shows_the_defaults_as_they_are() -> None:
             if not shown.startswith("<") and name not in {"base_url", "model", "embedding_model"}:
                 given = getattr(model.model_validate({name: shown}), name)
                 assert given == getattr(defaults, name), name
-    assert {name: example()[f"{prefix}BASE_URL"][0] for name, prefix in PREFIXES.items() if name != "azure"} == {
+    assert {name: example()[f"{prefix}BASE_URL"][0] for name, prefix in PREFIXES.items() if BASE_URLS[name]} == {
         name: url for name, url in BASE_URLS.items() if url
     }
 
