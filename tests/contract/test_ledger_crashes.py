@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from core.model import Lease, Outcome
-from tests.contract.test_ledger import MemoryWorld, PostgresWorld, Taken, World, call, done, ids, take
+from tests.ledgers import MemoryWorld, PostgresWorld, Taken, World, call, done, ids, take
 
 
 @pytest.fixture(params=["memory", "postgres"])
