@@ -8,7 +8,6 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
 import pytest
@@ -40,18 +39,16 @@ from core.model import (
 )
 from core.sweep import SweepSpec, Target
 from db import closing, control
-from db.closing import CONTROL
 from db.engine import connect, transaction
 from db.ledger import PostgresLedger
 from db.memory import MemoryLedger
 from db.submission import submit
-from db.tally import TALLY_COLUMNS, TallyKey
+from db.tally import TALLY_COLUMNS
+from tests.fed_twin import CHUNK, CHUNKS, JOBS, Twin
 
 T = TypeVar("T")
 
 LEASE_S = 1000.0  # nothing lapses by itself
-JOBS, CHUNK = 5, 2
-CHUNKS = range(-(-JOBS // CHUNK))
 ENDED = {SweepState.DONE, SweepState.CANCELLED}
 NUMBERS = itertools.count(1)  # of sweeps, owners' calls: one database serves all examples
 
@@ -75,57 +72,6 @@ class Pair(NamedTuple):
 
     twin: Lease
     real: Lease
-
-
-@dataclass
-class Twin:
-    """The feeder's and the commands' work on the twin's rows."""
-
-    ledger: MemoryLedger
-    sweep_id: int
-
-    def chunk_of(self, no: int) -> ChunkRef:
-        return ChunkRef(sweep_id=self.sweep_id, no=no)
-
-    def lapse(self, no: int) -> None:
-        self.ledger.chunks[self.chunk_of(no)].until = self.ledger.clock.time() - 1
-
-    def feed(self) -> None:
-        found = [self.ledger.chunks[self.chunk_of(no)] for no in CHUNKS]
-        for chunk in found:
-            if chunk.state is ChunkState.LEASED and chunk.until < self.ledger.clock.time():
-                chunk.state, chunk.owner = ChunkState.WAITING, ""
-        sweep = self.ledger.sweeps[self.sweep_id]
-        if sweep.state is SweepState.CANCELLED:
-            for chunk in found:
-                if chunk.state not in {ChunkState.LEASED, ChunkState.FINISHED}:
-                    chunk.state, chunk.owner, chunk.takes = ChunkState.FINISHED, "", chunk.takes + 1
-                    self.move(chunk.jobs, JobState.PENDING, JobState.CANCELLED)
-        if sweep.state is not SweepState.CANCELLED and all(chunk.state is ChunkState.FINISHED for chunk in found):
-            sweep.state = SweepState.DONE
-
-    def retry(self, state: JobState) -> int:
-        moved = 0
-        for no in CHUNKS:
-            chunk = self.ledger.chunks[self.chunk_of(no)]
-            count = self.move(chunk.jobs, state, JobState.PENDING)
-            if count and chunk.state is ChunkState.FINISHED:
-                chunk.state = ChunkState.WAITING
-            moved += count
-        return moved
-
-    def move(self, jobs: list[int], old: JobState, new: JobState) -> int:
-        rows = [self.ledger.rows[job_id] for job_id in jobs if self.ledger.rows[job_id].result.state is old]
-        key = TallyKey(sweep_id=self.sweep_id, owner=CONTROL, provider="openai", model="m")
-        for row in rows:
-            again = new is JobState.PENDING
-            row.job = replace(row.job, round=row.job.round + again, deaths=0 if again else row.job.deaths)
-            row.result = JobResult(job_id=row.job.id, state=new)
-            for state, sign in ((old, -1), (new, 1)):
-                if state is not JobState.PENDING:
-                    tally = self.ledger.tallies[key]
-                    setattr(tally, state.value, getattr(tally, state.value) + sign)
-        return len(rows)
 
 
 class Jobs(RuleBasedStateMachine):
