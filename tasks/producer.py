@@ -93,9 +93,15 @@ def _resume(database_url: str, spec: SweepSpec, state: SweepState) -> SweepState
 
 def preview(spec: SweepSpec, count: int) -> tuple[list[JobDraft], list[Problem]]:
     """The first jobs of a spec, stored nowhere (`--dry-run`)."""
-    spec = check(spec)
     problems: list[Problem] = []
-    return list(itertools.islice(_drafts(spec, problems, lambda: None), count)), problems
+    _, drafts = expand(spec, problems)
+    return list(itertools.islice(drafts, count)), problems
+
+
+def expand(spec: SweepSpec, problems: list[Problem]) -> tuple[SweepSpec, Iterator[JobDraft]]:
+    """The spec as its kind wants it, and its jobs as a stream that fills ``problems`` (`--simulate`)."""
+    spec = check(spec)
+    return spec, _drafts(spec, problems, lambda: None)
 
 
 def requests(spec: SweepSpec, drafts: Sequence[JobDraft]) -> Iterator[JsonObject]:

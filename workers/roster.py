@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -37,7 +38,8 @@ def fleet(broker_url: str, providers: Iterable[str]) -> list[Running]:
     try:
         with Celery("roster", broker=broker_url) as app:
             inspect = app.control.inspect(timeout=_PATIENCE_S)
-            queues, stats = inspect.active_queues() or {}, inspect.stats() or {}
+            queues = inspect.active_queues() or {}
+            stats: dict[str, Any] = inspect.stats() or {}
     except (OperationalError, OSError) as exc:
         raise Unavailable(f"the broker is away: {exc}") from exc
     found = [

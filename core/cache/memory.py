@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 from core.cache.stats import CacheStats
 from core.model import Answer, CallRecord
@@ -28,8 +29,10 @@ class _Lease:
 class MemoryCache:
     """Cache and SingleFlight."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, most: int | None = None) -> None:
+        """``most``: answers that are kept, the oldest go; None: all."""
         self._clock = clock
+        self._most = most
         self._answers: dict[str, _Kept] = {}
         self._calls: dict[int, tuple[CallRecord, float]] = {}
         self._leases: dict[str, _Lease] = {}
@@ -51,6 +54,9 @@ class MemoryCache:
         for print_, answer in answers.items():
             self._answers[print_] = _Kept(answer, call, until)
             self._leases.pop(print_, None)
+        if self._most is not None:
+            _shorten(self._calls, self._most)
+            _shorten(self._answers, self._most)
 
     async def calls(self, call_ids: Sequence[int]) -> Mapping[int, CallRecord]:
         """The whole records of calls."""
@@ -110,3 +116,8 @@ class MemoryCache:
     def _holds(self, lead: Lead) -> bool:
         lease = self._leases.get(lead.fingerprint)
         return lease is not None and lease.fence == lead.fence and self._clock.time() < lease.until
+
+
+def _shorten(kept: dict[Any, Any], most: int) -> None:
+    while len(kept) > most:
+        del kept[next(iter(kept))]

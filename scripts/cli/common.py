@@ -7,6 +7,36 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
+Simulate = Annotated[
+    bool, typer.Option("--simulate", help="forecast time and cost on virtual time; store and send nothing")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, max=10_000, help="with --simulate: processes; default: those that run")
+]
+Assume = Annotated[
+    list[str] | None,
+    typer.Option(help="with --simulate: latency_p50=0.8, error_rate=0.01 ... (repeatable)", metavar="K=V"),
+]
+Json = Annotated[bool, typer.Option("--json", help="with --simulate: for machines")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """How a forecast is wanted."""
+
+    workers: int | None = None
+    assume: tuple[str, ...] = ()
+    json: bool = False
+
+    @classmethod
+    def of(cls, workers: int | None, assume: list[str] | None, *, simulate: bool, json: bool) -> "Wish | None":
+        """None: no forecast is wanted."""
+        if simulate:
+            return cls(workers=workers, assume=tuple(assume or ()), json=json)
+        if workers is not None or assume or json:
+            raise typer.BadParameter("--workers, --assume and --json are for --simulate")
+        return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Common:
@@ -42,6 +72,10 @@ class Common:
         int | None, typer.Option(min=1, max=2048, help="jobs a message; default: 64, embedding 2048")
     ] = None
     description: Annotated[str, typer.Option(help="a note that is kept with the sweep")] = ""
+    simulate: Simulate = False
+    workers: Workers = None
+    assume: Assume = None
+    json: Json = False
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would be asked, store nothing")] = False
     watch: Annotated[bool, typer.Option("--watch", "-w", help="follow it to its end")] = False
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from scripts.cli.common import Common, with_common
+from scripts.cli.common import Assume, Common, Json, Simulate, Wish, Workers, with_common
 
 SPEC_FILE = "spec"
 
@@ -192,14 +192,20 @@ def spec_file(
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would be asked, store nothing")] = False,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="follow it to its end")] = False,
+    simulate: Simulate = False,
+    workers: Workers = None,
+    assume: Assume = None,
+    json: Json = False,
 ) -> None:
     """A sweep from a spec file, grids and all."""
     from scripts.cli.submitting import from_file, run
 
-    run(from_file(path), dry_run=dry_run, watch=watch)
+    wish = Wish.of(workers, assume, simulate=simulate, json=json)
+    run(from_file(path), dry_run=dry_run, watch=watch, wish=wish)
 
 
 def _submit(kind: str, source: dict[str, Any], options: dict[str, Any], common: Common) -> None:
     from scripts.cli.submitting import run, spec_of
 
-    run(spec_of(kind, source, options, common), dry_run=common.dry_run, watch=common.watch)
+    wish = Wish.of(common.workers, common.assume, simulate=common.simulate, json=common.json)
+    run(spec_of(kind, source, options, common), dry_run=common.dry_run, watch=common.watch, wish=wish)

@@ -16,7 +16,7 @@ from core.model import SweepState
 from core.settings import RULES, default_model, settings
 from core.sweep import SweepSpec, Target
 from scripts.cli import render
-from scripts.cli.common import Common
+from scripts.cli.common import Common, Wish
 from tasks import producer
 
 _SHOWN = 5  # jobs of a dry run
@@ -64,13 +64,18 @@ def from_file(path: Path) -> SweepSpec:
         raise _bad_spec(exc, f"{path}: ") from exc
 
 
-def run(spec: SweepSpec, *, dry_run: bool, watch: bool) -> None:
-    """Shows, or stores and perhaps follows, a sweep."""
+def run(spec: SweepSpec, *, dry_run: bool, watch: bool, wish: Wish | None = None) -> None:
+    """Shows, forecasts, or stores and perhaps follows, a sweep."""
     for target in (*spec.targets, *spec.reroute):
         if target.provider != RULES:
             settings().provider(target.provider)
     if dry_run:
         _preview(spec)
+        return
+    if wish is not None:
+        from scripts.cli.forecasting import show
+
+        show(spec, wish)
         return
     from scripts.cli.context import connected
 
