@@ -10,10 +10,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx
 
@@ -191,10 +191,26 @@ class Arena:
             simulator.process.wait()
 
 
+Disks: TypeAlias = Callable[[Path], AbstractContextManager[None]]
+
+
+def one_disk(_: Path) -> AbstractContextManager[None]:
+    """The arena's directory as it is."""
+    return nullcontext()
+
+
 @contextmanager
-def arena(**settings: str) -> Iterator[Arena]:
-    """Servers of its own in a directory of its own; nothing is left behind."""
+def arena(disks: Disks = one_disk, /, **settings: str) -> Iterator[Arena]:
+    """Servers of its own in a directory of its own; nothing is left behind. ``disks`` prepares the directory."""
     directory = Path(tempfile.mkdtemp(prefix="sweep-arena-"))
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        stack.enter_context(disks(directory))
+        yield stack.enter_context(_arena(directory, settings))
+
+
+@contextmanager
+def _arena(directory: Path, settings: Mapping[str, str]) -> Iterator[Arena]:
     try:
         servers = embedded.up(directory / "servers", owner=os.getpid())
         with _MIGRATING:
@@ -215,4 +231,3 @@ def arena(**settings: str) -> Iterator[Arena]:
             made.close()
     finally:
         embedded.down(directory / "servers")
-        shutil.rmtree(directory, ignore_errors=True)

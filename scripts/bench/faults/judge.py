@@ -14,6 +14,8 @@ from scripts.bench.report import Row
 
 RESUMED_GOAL_S = 15.0
 
+NOT_PLAYED = "not played"
+
 LOST, UNSETTLED, BEYOND = "jobs lost", "jobs not in exactly one final state", "calls beyond the unique ones"
 OUTSIDE, INTENTS, RESUMED = "cost outside its interval", "intents left behind", "progress resumed"
 MEASURES = {
@@ -83,6 +85,11 @@ def stalled(fault: str, error: Exception) -> Row:
 def bounded(fault: str, measure: str, value: float, unit: str, most: float) -> Row:
     """A figure that must not exceed a bound."""
     return Row(row=f"{fault}: {measure}", value=value, unit=unit, goal=f"<= {most:g}", holds=value <= most)
+
+
+def not_played(fault: str, why: Exception) -> Row:
+    """A fault that this machine cannot have: neither holds nor fails, and is in no report."""
+    return Row(row=f"{fault}: not playable here ({why})", value=0, unit=NOT_PLAYED)
 
 
 def measured(fault: str, measure: str, value: float, unit: str) -> Row:

@@ -9,10 +9,10 @@ from typing import TypeAlias
 
 from core.errors import LlmsweepError
 from scripts.bench import report
-from scripts.bench.arena import Stalled, arena, wait_for
-from scripts.bench.faults import answers, commands, judge, processes, servers
+from scripts.bench.arena import Disks, Stalled, arena, one_disk, wait_for
+from scripts.bench.faults import answers, commands, disk, judge, network, processes, rabbit, servers
 from scripts.bench.faults.judge import Case
-from scripts.bench.faults.stage import Stage
+from scripts.bench.faults.stage import NotPlayable, Stage
 from scripts.bench.faults.table import show
 from scripts.bench.report import Row
 
@@ -33,6 +33,7 @@ class Lane:
     slots: int = 4
     module: str = "workers.main"
     settings: Mapping[str, str] = field(default_factory=dict)
+    disks: Disks = one_disk
 
 
 _SLOTS = {"OPENAI_MAX_CONCURRENT_REQUESTS": "16"}
@@ -44,6 +45,7 @@ _LANES: Mapping[str, Lane] = {
         plays={
             "sigkill": processes.worker_killed,
             "sigterm": processes.worker_terminated,
+            "sigterm-away": processes.worker_terminated_away,
             "broker-killed": servers.broker_killed,
             "broker-flushed": servers.broker_flushed,
             "broker-full": servers.broker_full,
@@ -73,6 +75,23 @@ _LANES: Mapping[str, Lane] = {
     ),
     "frozen": Lane(settings=_SLOTS, staff=3, latency="lognormal:0.8,0.4", plays={"frozen": processes.worker_frozen}),
     "flapping": Lane(settings=_SLOTS, staff=2, plays={"flapping": answers.flapping}),
+    "disk": Lane(
+        settings=_SLOTS,
+        latency="lognormal:0.8,0.4",
+        disks=disk.small_disks,
+        plays={"postgres-disk-full": disk.postgres_full, "broker-disk-full": disk.broker_full},
+    ),
+    "network": Lane(
+        settings={**_SLOTS, "OPENAI_REQUEST_TIMEOUT": "5"},
+        staff=3,
+        plays={
+            "provider-link": network.provider_link,
+            "postgres-link": network.postgres_link,
+            "redis-link": network.redis_link,
+            "half-open": network.all_links,
+        },
+    ),
+    "rabbit": Lane(settings=_SLOTS, staff=3, latency="lognormal:0.6,0.4", plays={"rabbitmq": rabbit.rabbit_as_broker}),
     "peers": Lane(
         settings={"OPENAI_MAX_CONCURRENT_REQUESTS": "64"},
         staff=1,
@@ -88,7 +107,7 @@ _LANES: Mapping[str, Lane] = {
         plays={"poison": processes.poison},
     ),
 }
-_FIRST = ("cluster", "answers")  # one thread plays these, another one the rest, which mostly waits
+_FIRST = ("cluster", "answers", "disk")  # one thread plays these, another one the rest, which mostly waits
 
 
 def names() -> list[str]:
@@ -106,11 +125,11 @@ def run(wanted: Sequence[str]) -> int:
     chosen = set(wanted or names())
     threads = (_FIRST, [lane for lane in _LANES if lane not in _FIRST])
     with ThreadPoolExecutor(len(threads)) as pool:
-        parts = list(pool.map(lambda lanes: [row for lane in lanes for row in play(_LANES[lane], chosen)], threads))
+        parts = list(pool.map(lambda lanes: [row for lane in lanes for row in _on(_LANES[lane], chosen)], threads))
     rows = [row for part in parts for row in part]
     if not wanted:
         rows.append(judge.bounded("whole run", "took", round(time.monotonic() - began), "s", 900))
-    report.store(_target(chosen), rows)
+    report.store(_target(chosen), [row for row in rows if row.unit != judge.NOT_PLAYED])
     show(rows)
     return 1 if any(row.holds is False for row in rows) else 0
 
@@ -120,13 +139,20 @@ def _target(chosen: set[str]) -> str:
     return "faults" if chosen == set(names()) else f"faults-{'+'.join(sorted(chosen))}"[:_LONGEST_NAME]
 
 
+def _on(lane: Lane, chosen: set[str]) -> list[Row]:
+    try:
+        return play(lane, chosen)
+    except NotPlayable as exc:
+        return [judge.not_played(name, exc) for name in lane.plays if name in chosen]
+
+
 def play(lane: Lane, chosen: set[str]) -> list[Row]:
     """A lane's chosen faults, one after the other, judged together when nothing is in flight any more."""
     plays = {name: one for name, one in lane.plays.items() if name in chosen}
     if not plays:
         return []
     rows: list[Row] = []
-    with arena(**lane.settings) as made:
+    with arena(lane.disks, **lane.settings) as made:
         simulator = made.simulator(latency=lane.latency)
         stage = Stage(arena=made, simulator=simulator, slots=lane.slots, staff_size=lane.staff, module=lane.module)
         cases = [case for name, one in plays.items() if (case := _played(stage, name, one, rows)) is not None]
@@ -141,6 +167,9 @@ def _played(stage: Stage, name: str, one: Play, rows: list[Row]) -> Case | None:
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {name}\n")
     try:
         return one(stage)
+    except NotPlayable as exc:
+        rows.append(judge.not_played(name, exc))
+        return None
     except (Stalled, LlmsweepError, OSError) as exc:
         rows.append(judge.stalled(name, exc))
         stage.keep_logs(report.DIRECTORY / f"faults-{name}.log")

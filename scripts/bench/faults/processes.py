@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from db.engine import transaction
 from scripts.bench.arena import wait_for
 from scripts.bench.faults.judge import RESUMED_GOAL_S, Case, bounded
+from scripts.bench.faults.servers import postgres_stopped
 from scripts.bench.faults.stage import Death, Run, Stage, signal_all
 
 _KILLS = 10
 _FROZEN_S = 60.0
+_LEFT_S = 30.0  # after which whoever runs containers kills
 _PEERS_FLYING = 64
 _POISON_DEATHS = 6
 
@@ -55,12 +57,40 @@ def worker_terminated(stage: Stage) -> Case:
     return run.end(fault, extra=extra)
 
 
-def worker_frozen(stage: Stage) -> Case:
+def worker_terminated_away(stage: Stage) -> Case:
+    """SIGTERM while PostgreSQL is away: one worker leaves in bounded time, one that is told twice at once.
+
+    Their last answers are in the cache, nowhere else, and are not bought again.
+    """
+    fault = "worker SIGTERM while PostgreSQL is away"
+    run = stage.begin("terminated-away", 500)
+    run.reach(0.3)
+    patient, hurried = (_busy(stage) + stage.arena.living())[:2]
+    with postgres_stopped(stage):
+        wait_for("the last answers", lambda: not stage.simulator.stats()["in_flight"], timeout_s=60)
+        began = time.monotonic()
+        signal_all([patient, hurried], signal.SIGTERM)
+        wait_for("a second", lambda: time.monotonic() - began > 1, timeout_s=5)
+        signal_all([hurried], signal.SIGTERM)
+        hurried.wait(60)
+        at_once_s = time.monotonic() - began - 1
+        code = patient.wait(90)
+        took_s = time.monotonic() - began
+    stage.staff()
+    extra = (
+        bounded(fault, "the patient worker's exit code", code, "", 0),
+        bounded(fault, "the patient worker left within", round(took_s, 2), "s", _LEFT_S),
+        bounded(fault, "the one told twice left within", round(at_once_s, 2), "s", 2),
+    )
+    return run.end(fault, extra=extra)
+
+
+def worker_frozen(stage: Stage, *, seconds: float = _FROZEN_S) -> Case:
     """SIGSTOP for a minute, then SIGCONT: its chunks go to others, and what it does when it wakes up is fenced.
 
     The frozen worker is the one that feeds the queues: the worst to lose.
     """
-    fault = f"feeding worker SIGSTOP {_FROZEN_S:g} s, then SIGCONT"
+    fault = f"feeding worker SIGSTOP {seconds:g} s, then SIGCONT"
     stage.staff(1)
     wait_for("a feeder", lambda: _leaders(stage), timeout_s=60)
     (feeder,) = stage.arena.living()
@@ -70,8 +100,8 @@ def worker_frozen(stage: Stage) -> Case:
     signal_all([feeder], signal.SIGSTOP)
     death = Death(pid=feeder.pid, at=time.monotonic(), in_flight=stage.flying(feeder))
     try:
-        run.reach(1.0, timeout_s=_FROZEN_S - 5)
-        wait_for("a minute", lambda: time.monotonic() - death.at >= _FROZEN_S, timeout_s=_FROZEN_S)
+        run.reach(1.0, timeout_s=60)
+        wait_for("a minute", lambda: time.monotonic() - death.at >= seconds, timeout_s=seconds + 60)
     finally:
         signal_all([feeder], signal.SIGCONT)
     wait_for("the woken worker's calls", lambda: not stage.flying(feeder), timeout_s=60)

@@ -45,7 +45,7 @@ def broker_full(stage: Stage) -> Case:
     run.reach(0.3)
     with redis.Redis.from_url(stage.arena.environment["REDIS_URL"]) as client:
         client.config_set("maxmemory", 1)
-        sent = _held(run)
+        sent = held(run)
         client.config_set("maxmemory", 0)
     resumed_s = run.more(timeout_s=60)
     ended = stage.staff_size - len(stage.arena.living())
@@ -83,20 +83,19 @@ def postgres_read_only(stage: Stage) -> Case:
     run.reach(0.3)
     _alter(stage, "default_transaction_read_only = on")
     try:
-        sent = _held(run)
+        sent = held(run)
     finally:
         _alter(stage, "default_transaction_read_only = off")
-    return _kept_back(run, f"PostgreSQL read-only for {_AWAY_S:g} s", sent)
+    return kept_back(run, f"PostgreSQL read-only for {_AWAY_S:g} s", sent)
 
 
 def postgres_away(stage: Stage) -> Case:
     """The server is gone, and comes back."""
     run = stage.begin("postgres-away", 500)
     run.reach(0.3)
-    with _supervisor_stopped(stage):
-        os.kill(_postmaster(stage), signal.SIGQUIT)
-        sent = _held(run, _LONG_S)
-    return _kept_back(run, f"PostgreSQL away for {_LONG_S:g} s", sent)
+    with postgres_stopped(stage):
+        sent = held(run, _LONG_S)
+    return kept_back(run, f"PostgreSQL away for {_LONG_S:g} s", sent)
 
 
 def postgres_hung(stage: Stage) -> Case:
@@ -107,21 +106,21 @@ def postgres_hung(stage: Stage) -> Case:
     for pid in frozen:
         _signal(pid, signal.SIGSTOP)
     try:
-        sent = _held(run)
+        sent = held(run)
     finally:
         for pid in frozen:
             _signal(pid, signal.SIGCONT)
-    return _kept_back(run, f"PostgreSQL hung for {_AWAY_S:g} s", sent)
+    return kept_back(run, f"PostgreSQL hung for {_AWAY_S:g} s", sent)
 
 
-def _held(run: Run, seconds: float = _AWAY_S) -> int:
+def held(run: Run, seconds: float = _AWAY_S) -> int:
     """Lets the fault stay for its time; returns how many calls were sent after it had come."""
     before, until = run.stage.requests(), time.monotonic() + seconds
     wait_for("the fault's time", lambda: time.monotonic() >= until, timeout_s=2 * seconds)
     return run.stage.requests() - before
 
 
-def _kept_back(run: Run, fault: str, sent: int) -> Case:
+def kept_back(run: Run, fault: str, sent: int) -> Case:
     """One more call a slot at most, and on it goes."""
     resumed_s = run.more()
     case = run.end(fault).resumed(resumed_s)
@@ -165,6 +164,14 @@ def _postgres_processes(stage: Stage) -> list[int]:
 def _signal(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
+
+
+@contextlib.contextmanager
+def postgres_stopped(stage: Stage) -> Iterator[None]:
+    """PostgreSQL is away inside the block."""
+    with _supervisor_stopped(stage):
+        os.kill(_postmaster(stage), signal.SIGQUIT)
+        yield
 
 
 @contextlib.contextmanager

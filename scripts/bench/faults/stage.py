@@ -33,6 +33,10 @@ _SAMPLE = """
 """
 
 
+class NotPlayable(Exception):
+    """This machine lacks what the fault takes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Death:
     """A worker that was killed, and the calls that it had admitted and not settled: what may be paid twice."""
@@ -62,6 +66,10 @@ class Stage:
         """Hires until so many workers live."""
         for _ in range((count or self.staff_size) - len(self.arena.living())):
             self.arena.worker(self.provider, slots=self.slots, module=self.module)
+
+    def hire(self, count: int, **settings: str) -> list["subprocess.Popen[bytes]"]:
+        """So many workers more, with settings of their own."""
+        return [self.arena.worker(self.provider, slots=self.slots, **settings) for _ in range(count)]
 
     def begin(self, name: str, jobs: int, *faults: str, **fields: Any) -> "Run":
         """Everybody at work, a fresh count, these faults, and a sweep of so many jobs."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from scripts.bench.faults.judge import MEASURES
+from scripts.bench.faults.judge import MEASURES, NOT_PLAYED
 from scripts.bench.report import Row
 
 
@@ -37,4 +37,6 @@ def _cell(row: Row | None) -> str:
 
 
 def _verdict(rows: Sequence[Row]) -> str:
+    if all(row.unit == NOT_PLAYED for row in rows):
+        return NOT_PLAYED
     return "NO" if any(row.holds is False for row in rows) else "yes"
