@@ -12,9 +12,10 @@ from core import parcels
 from core.admission import Entrance
 from core.channels import Channel
 from core.errors import CacheUnavailable, LlmsweepError, MalformedAnswer, ProviderError, ProviderRefused
+from core.flight import Flight
 from core.heartbeat import Hold
 from core.model import Answer, CallRecord, ChatRequest, EmbeddingRequest, Outcome, Reply, Request
-from core.parcels import Called, CallOutcome, NotCalled, Parcel, Parked
+from core.parcels import Called, CallOutcome, Halted, NotCalled, Parcel, Parked
 from core.ports import Cache, Clock, Gate, Health, Ledger, Meter, Provider, Settlement, Ticket
 from core.recorder import Recorder
 from core.retry import Fail, Park, Retry, classify
@@ -56,8 +57,12 @@ class Caller:
         """Whether answers of other sweeps may be used."""
         return self._channels(provider).shares
 
-    async def call(self, parcel: Parcel, hold: Hold) -> CallOutcome:
-        """Sends a parcel until it is answered or the policy ends it. Failed attempts are committed on the way."""
+    async def call(self, parcel: Parcel, hold: Hold, flight: Flight | None = None) -> CallOutcome:
+        """Sends a parcel until it is answered or the policy ends it. Failed attempts are committed on the way.
+
+        ``flight``: this is one of several calls for the same jobs, ``hold`` is its own. When another one has won, it
+        ends as Halted; if it was in the air, it is a row of unknown outcome with the most that it can have cost.
+        """
         channel = self._channels(parcel.requests[0].provider)
         attempts = throttled = 0
         while True:
@@ -65,35 +70,37 @@ class Caller:
                 ticket = await self._entrance.ticket(parcel, hold)
                 if not isinstance(ticket, Ticket):
                     return ticket
-                sent = await self._send(parcel, ticket, channel)
+                sent = await self._send(parcel, ticket, channel, flight)
             attempts += 1
+            if sent is None:
+                await self._give_up(parcel, ticket, hold)
+                return Halted()
             if isinstance(sent, Called):
                 return replace(sent, attempts=attempts)
             await self._recorder.record(Outcome(lease=hold.lease, calls=(sent.record,)))
-            match sent.decision:
-                case Park(reason=reason):
-                    return Parked(reason=f"{ticket.ask.provider}: {reason}")
-                case Fail():
-                    error = sent.record.error or {}
-                    parts_may_pass = error.get("status") in _OF_THE_CONTENT
-                    return NotCalled(error=error, attempts=attempts, parts_may_pass=parts_may_pass)
-                case Retry() as retry:
-                    throttled += retry.throttled
-                    tries = attempts - throttled
-                    if channel.policy.exhausted(tries=tries, throttled=throttled):
-                        return NotCalled(error=sent.record.error or {}, attempts=attempts)
-                    pause_s = channel.policy.wait_s(retry, tries=tries, throttled=throttled)
-                    await hold.patient(self._clock.sleep(pause_s))
+            if not isinstance(sent.decision, Retry):
+                return _final(sent, sent.decision, attempts)
+            throttled += sent.decision.throttled
+            tries = attempts - throttled
+            if channel.policy.exhausted(tries=tries, throttled=throttled):
+                return NotCalled(error=sent.record.error or {}, attempts=attempts)
+            pause_s = channel.policy.wait_s(sent.decision, tries=tries, throttled=throttled)
+            await hold.patient(self._clock.sleep(pause_s))
 
-    async def _send(self, parcel: Parcel, ticket: Ticket, channel: Channel) -> "Called | _Failed":
+    async def _send(
+        self, parcel: Parcel, ticket: Ticket, channel: Channel, flight: Flight | None
+    ) -> "Called | _Failed | None":
+        sending = _transmit(channel.provider, parcel)
         try:
-            reply = await _transmit(channel.provider, parcel)
+            reply = await (sending if flight is None else flight.carry(sending))
         except ProviderError as exc:
             return await self._failed(parcel, ticket, exc)
         except asyncio.CancelledError:
             # In flight when the process was told to stop: the intent stays, the reaper books it as unknown.
             log.warning("call abandoned in flight", extra={"call_id": ticket.ask.call_id})
             raise
+        if reply is None:
+            return None
         first = parcel.requests[0]
         cost = self._meter.cost(first.provider, first.model, reply.usage)
         record = parcels.answered(parcel, ticket, reply, cost)
@@ -105,6 +112,12 @@ class Caller:
             Settlement(health=Health.GOOD, tokens=reply.usage.total, cost_usd=cost, limits=reply.limits),
         )
         return Called(record=record, answers=found)
+
+    async def _give_up(self, parcel: Parcel, ticket: Ticket, hold: Hold) -> None:
+        # A row before the intent goes: whatever dies in between, the call is known. The provider may bill what nobody
+        # waits for, so the reservation stays spent and the booked tokens stay used.
+        await self._recorder.record(Outcome(lease=hold.lease, calls=(parcels.given_up(parcel, ticket),)))
+        await self._entrance.settle(ticket, Settlement(health=Health.NEUTRAL))
 
     async def _failed(self, parcel: Parcel, ticket: Ticket, exc: ProviderError) -> "_Failed":
         decision = classify(exc)
@@ -147,6 +160,13 @@ class Caller:
 class _Failed:
     decision: Retry | Park | Fail
     record: CallRecord
+
+
+def _final(sent: _Failed, decision: Park | Fail, attempts: int) -> Parked | NotCalled:
+    if isinstance(decision, Park):
+        return Parked(reason=f"{sent.record.provider}: {decision.reason}")
+    error = sent.record.error or {}
+    return NotCalled(error=error, attempts=attempts, parts_may_pass=error.get("status") in _OF_THE_CONTENT)
 
 
 async def _transmit(provider: Provider, parcel: Parcel) -> Reply:

@@ -64,6 +64,14 @@ class Claims:
         while isinstance(claim, Follow) and self.hold.stop is None:
             await self.clock.sleep(claim.seconds)
             ((_, claim),) = await self.claim([item])
+        return await self._confirmed(item, claim)
+
+    async def now(self, item: Item) -> Answer | Lead | None:
+        """Like ``wait``, without waiting. None: another worker is calling."""
+        ((_, claim),) = await self.claim([item])
+        return await self._confirmed(item, claim)
+
+    async def _confirmed(self, item: Item, claim: Claim) -> Answer | Lead | None:
         if isinstance(claim, Lead):
             # The leader may have committed without reaching the cache.
             known = await self.lookup([item])

@@ -23,11 +23,12 @@ _LEADS_EVERY = 4  # beats; a lead lives for 10 s
 
 
 class Stop(StrEnum):
-    """Why a chunk's remaining jobs are not called."""
+    """Why a chunk's remaining jobs are not called; ``BEATEN``: why one of several calls for them is not."""
 
     LOST = "lease lost"
     SWEEP = "sweep not running"
     DRAINING = "worker shutting down"
+    BEATEN = "another call for the same jobs was faster"
 
 
 @dataclass(slots=True, eq=False)
@@ -43,10 +44,29 @@ class Hold:
     sure_until: float = math.inf
     leads: dict[str, Lead] = field(default_factory=dict)
     _sleeping: set[asyncio.Future[bool]] = field(default_factory=set)
+    _branches: "set[Hold]" = field(default_factory=set)
+
+    @contextmanager
+    def branch(self) -> "Iterator[Hold]":
+        """A hold for one of several calls for the same jobs: it stops with this one, or by itself."""
+        branch = Hold(lease=self.lease, stop=self.stop, sure_until=self.sure_until)
+        self._branches.add(branch)
+        try:
+            yield branch
+        finally:
+            self._branches.discard(branch)
+
+    def assure(self, until: float) -> None:
+        """Nobody else can have the chunk before then."""
+        self.sure_until = until
+        for branch in self._branches:
+            branch.assure(until)
 
     def halt(self, why: Stop) -> None:
         """The first reason stays. Who sleeps is woken."""
         self.stop = self.stop or why
+        for branch in self._branches:
+            branch.halt(why)
         for turn in self._sleeping:
             if not turn.done():
                 turn.set_result(False)
@@ -131,7 +151,7 @@ class Heartbeat:
             log.warning("heartbeat missed", extra={"error": str(exc)})
         else:
             for held in holds:
-                held.sure_until = sure_until
+                held.assure(sure_until)
                 _judge(held, pulse.held, pulse.sweeps.get(held.lease.ref.sweep_id))
         if with_leads:
             await self._renew_leads(holds)

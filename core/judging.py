@@ -1,8 +1,8 @@
 """The end of a chunk's story: answers become job states, and go to the recorder with the calls that paid for them."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from core.fingerprint import fingerprint
 from core.model import (
@@ -19,6 +19,7 @@ from core.model import (
     Outcome,
     Rejected,
     Request,
+    Variant,
     VectorRecord,
     Verdict,
 )
@@ -35,9 +36,11 @@ class Item:
     request: Request
     fingerprint: str
     jobs: list[Job]
+    variant: Variant  # whom the request is for
     repairs: int = 0
     attempts: int = 0
-    detours: int = 0  # providers that were found down on its way
+    away: frozenset[str] = frozenset()  # providers that were found down on its way
+    failed: Mapping[str, JsonObject] = field(default_factory=dict)  # provider/model that will not answer it, and why
     refused: tuple[CallRecord, ...] = ()  # calls whose answers its jobs did not take
 
 
@@ -75,8 +78,7 @@ class Judge:
             if len(refused) < len(item.jobs) and answer.vector is not None:
                 vectors.append(_vector(item, answer))
         if call is not None:
-            self._cost += call.cost_usd or 0.0
-            call = replace(call, metadata={**call.metadata, "accepted": not reasons, "rejected": reasons[:3]})
+            call = self.marked(call, reasons)
         await self._record(
             Outcome(
                 lease=self._lease,
@@ -88,6 +90,18 @@ class Judge:
             )
         )
         return repairs
+
+    def objections(self, items: Sequence[Item], answers: Sequence[Answer]) -> list[str]:
+        """Why jobs don't take the answers; empty: all of them do."""
+        verdicts = (
+            self._verdict(job, answer) for item, answer in zip(items, answers, strict=True) for job in item.jobs
+        )
+        return [verdict.reason for verdict in verdicts if isinstance(verdict, Rejected)]
+
+    def marked(self, call: CallRecord, reasons: Sequence[str]) -> CallRecord:
+        """The call as its row tells it, with the verdict. To be asked once a call: its cost is counted here."""
+        self._cost += call.cost_usd or 0.0
+        return replace(call, metadata={**call.metadata, "accepted": not reasons, "rejected": list(reasons[:3])})
 
     def _verdict(self, job: Job, answer: Answer) -> Verdict:
         if answer.flaw:

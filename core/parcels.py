@@ -65,7 +65,7 @@ class Closed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Halted:
-    """The hold was stopped before the call was sent. The jobs stay pending."""
+    """The hold was stopped before an answer came. The jobs stay pending, unless another call for them has won."""
 
 
 CallOutcome: TypeAlias = Called | NotCalled | Parked | Closed | Halted
@@ -107,6 +107,17 @@ def failed(parcel: Parcel, ticket: Ticket, exc: ProviderError, cost: float | Non
         usage=exc.usage,
         cost_usd=cost,
         error=_error(exc),
+        metadata=dict(parcel.tags),
+    )
+
+
+def given_up(parcel: Parcel, ticket: Ticket) -> CallRecord:
+    """The row of a call that nobody waited for any more: it may have been billed."""
+    return _record(
+        parcel,
+        ticket,
+        status=CallStatus.UNKNOWN,
+        error={"type": "Beaten", "message": "given up in flight: another call for the same jobs was faster"},
         metadata=dict(parcel.tags),
     )
 

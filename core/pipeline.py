@@ -5,21 +5,25 @@ lease -> load -> render -> look all up -> claim the rest -> call -> judge -> rec
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from core.calling import Caller
 from core.claims import CacheAndFlights, Claims
 from core.company import Company
-from core.fingerprint import fingerprint
 from core.heartbeat import Heartbeat, Hold, Stop
+from core.hedging import Hedges
 from core.judging import Item, Judge
-from core.model import Answer, CallRecord, ChatRequest, ChunkRef, EmbeddingRequest, Job, Request, SweepState, Variant
+from core.model import Answer, CallRecord, ChunkRef, EmbeddingRequest, Job, SweepState
 from core.packing import pack
-from core.parcels import Called, Closed, Halted, NotCalled, Parcel, Parked
+from core.parcels import Called, CallOutcome, Closed, Halted, NotCalled, Parked
 from core.ports import ChunkSummary, Claim, Clock, Follow, Kind, Lead, Leases, Ledger, Meter
+from core.race import Finish, Race, Runner
 from core.recorder import Recorder
+from core.rendering import Renderer
+from core.routing import Router
 from core.together import patiently, together
+from core.ways import Ways, away, failed, place_of
 
 T = TypeVar("T")
 
@@ -45,6 +49,8 @@ class Engine:
     clock: Clock
     owner: str
     company: Company
+    router: Router = field(default_factory=Router)
+    hedges: Hedges = field(default_factory=Hedges)
 
 
 async def run_chunk(engine: Engine, ref: ChunkRef) -> ChunkSummary | None:
@@ -79,6 +85,18 @@ class _Run:
             cache=engine.cache, ledger=engine.ledger, clock=engine.clock, owner=engine.owner, hold=hold
         )
         self.judge = Judge(kind=self._kind, lease=hold.lease, recorder=engine.recorder)
+        self._renderer = Renderer(kind=self._kind, lease=hold.lease, caller=engine.caller)
+        self._ways = Ways(lease=hold.lease, renderer=self._renderer, router=engine.router, meter=engine.meter)
+        self._race = Race(
+            caller=engine.caller,
+            judge=self.judge,
+            recorder=engine.recorder,
+            hedges=engine.hedges,
+            clock=engine.clock,
+            hold=hold,
+            parcel=self._renderer.parcel,
+            hedge=hold.lease.policy.get("hedge", 0.0),
+        )
 
     async def work(self, jobs: Sequence[Job]) -> None:
         """All at once; one by one where something in the chunk seems to kill its workers."""
@@ -112,26 +130,15 @@ class _Run:
         by_print: dict[str, Item] = {}
         for job in jobs:
             try:
-                request, print_ = self._rendered(job, self._lease.variant)
+                item = self._renderer.item(job)
             except Exception as exc:  # the boundary of a job: whatever its input does, the others go on
                 log.exception("a job can't be rendered", extra={"job": job.key})
                 await self.judge.unusable(job, {"type": type(exc).__name__, "message": str(exc)[:2000]})
                 continue
-            by_print.setdefault(print_, Item(request=request, fingerprint=print_, jobs=[])).jobs.append(job)
+            known = by_print.setdefault(item.fingerprint, item)
+            if known is not item:
+                known.jobs.append(job)
         return list(by_print.values())
-
-    def _rendered(self, job: Job, variant: Variant) -> tuple[Request, str]:
-        request = self._kind.request(job, variant, self._lease.options)
-        request = replace(request, salt=self._salt(job, variant.provider))
-        return request, fingerprint(request)
-
-    def _salt(self, job: Job, provider: str) -> str:
-        # A retried job must not get the answer that was refused; with the cache off, answers stay inside the sweep.
-        shared = self._lease.policy.get("cache", True) and self._engine.caller.shares(provider)
-        sweep = "" if shared else f"sweep {self._lease.ref.sweep_id}"
-        again = f"round {job.round}" if job.round else ""
-        server = self._engine.caller.scope(provider)
-        return " ".join(part for part in (server, sweep, again) if part)
 
     # -- look up and claim
 
@@ -176,33 +183,83 @@ class _Run:
             items = await self._call(items)
 
     async def _call(self, items: list[Item]) -> list[Item]:
-        """One call. Returns what is still to be called for: the same items later, or one for another provider."""
-        left: list[Item] = []
-        parcel = Parcel(
-            requests=tuple(item.request for item in items),
-            fingerprints=tuple(item.fingerprint for item in items),
-            tags={"sweep": self._lease.sweep_name, "kind": self._kind.name, "version": items[0].request.version},
-        )
-        outcome = await self._engine.caller.call(parcel, self._hold)
+        """One call, or several that race. Returns what is still to be called for: later, or at another provider."""
+        entrants = await self._entrants(items)
+        if len(entrants) == 1 and not self._race.hedge:
+            outcome = await self._engine.caller.call(self._renderer.parcel(items), self._hold)
+            left = await self._ended(items, outcome)
+        elif entrants:
+            async with self._race.run(entrants) as finish:
+                left = await self._decided(finish)
+        else:
+            left = []
+        kept = {item.fingerprint for item in left}
+        prints = {item.fingerprint for entrant in (items, *entrants) for item in entrant}
+        await self.claims.release([print_ for print_ in prints if print_ not in kept])
+        return left
+
+    async def _entrants(self, items: list[Item]) -> list[list[Item]]:
+        """Who is asked side by side, the items' own provider first. Empty: another's answer was there already."""
+        more = self._lease.policy.get("parallel_attempts", 1) - 1
+        if not more or items[0].repairs:
+            return [items]
+        if not self._ways.any_for(items[0]):
+            return [items, *([replace(item) for item in items] for _ in range(more))]
+        entrants = [items]
+        for other in await self._ways.best(items[0], more, but=place_of(items[0].variant)):
+            claim = await self.claims.now(other)
+            if isinstance(claim, Lead):
+                entrants.append([other])
+            elif isinstance(claim, Answer) and not self.judge.objections([other], [claim]):
+                await self._take_hits([(other, claim)])
+                await self.claims.release([item.fingerprint for entrant in entrants for item in entrant])
+                return []
+        return entrants
+
+    async def _decided(self, finish: Finish) -> list[Item]:
+        items, outcome = finish.best.items, finish.best.outcome
+        for loser in finish.losers:
+            items = [_informed(item, loser) for item in items] if len(items) == 1 else items
+        parked = [r.outcome for r in finish.losers if isinstance(r.outcome, Parked) and self._is_own(r.items[0])]
+        if finish.best.refused and isinstance(outcome, Called):
+            _count(items, finish.sends)
+            await self._end(list(zip(items, outcome.answers, strict=True)))
+            left = []
+        else:
+            if isinstance(outcome, Called | NotCalled):
+                outcome = replace(outcome, attempts=finish.sends)
+            left = await self._ended(items, outcome or Halted())
+        for refusal in parked[:1]:
+            await self._park(refusal.reason, budget=refusal.budget)
+        return left
+
+    async def _ended(self, items: list[Item], outcome: CallOutcome) -> list[Item]:
         match outcome:
-            case Called(record=record, answers=answers, attempts=attempts):
-                _count(items, attempts)
-                for item, answer in zip(items, answers, strict=True):
-                    if not answer.flaw:  # storing an answer has ended its lead; where it failed, the lead lapses
-                        self._hold.leads.pop(item.fingerprint, None)
-                await self._end(list(zip(items, answers, strict=True)), call=record)
+            case Called() as called:
+                await self._called(items, called)
             case NotCalled() as refusal:
                 _count(items, refusal.attempts)
-                await self._not_called(items, refusal)
+                return await self._not_called(items, refusal)
+            case Parked(reason=reason, budget=False) if not self._is_own(items[0]):
+                return await self._not_called(items, NotCalled(error={"type": "Parked", "message": reason}))
             case Parked(reason=reason, budget=budget):
                 await self._park(reason, budget=budget)
             case Closed(retry_in_s=retry_in_s):
-                left = await self._breaker_open(items, retry_in_s)
+                return await self._breaker_open(items, retry_in_s)
             case Halted():
                 pass
-        kept = {item.fingerprint for item in left}
-        await self.claims.release([item.fingerprint for item in items if item.fingerprint not in kept])
-        return left
+        return []
+
+    async def _called(self, items: list[Item], called: Called) -> None:
+        _count(items, called.attempts)
+        pairs = list(zip(items, called.answers, strict=True))
+        for item, answer in pairs:
+            if not answer.flaw:  # storing an answer has ended its lead; where it failed, the lead lapses
+                self._hold.leads.pop(item.fingerprint, None)
+        await self._end(pairs, call=called.record)
+
+    def _is_own(self, item: Item) -> bool:
+        return item.variant == self._lease.variant
 
     async def _park(self, reason: str, *, budget: bool) -> None:
         state = SweepState.BUDGET_EXHAUSTED if budget else SweepState.PAUSED
@@ -211,41 +268,38 @@ class _Run:
         await self._patiently(lambda: self._engine.leases.park(sweep_id, state, reason, budget_usd=cap))
         self._hold.halt(Stop.SWEEP)
 
-    async def _not_called(self, items: list[Item], refusal: NotCalled) -> None:
+    async def _not_called(self, items: list[Item], refusal: NotCalled) -> list[Item]:
         # One bad text fails the whole embedding call: halve until it stands alone.
         if len(items) > 1 and refusal.parts_may_pass:
             middle = len(items) // 2
             await together(self._lead(items[:middle]), self._lead(items[middle:]))
-            return
+            return []
+        if self._ways.any_for(items[0]):
+            return await self._detour(failed(items[0], refusal.error), _BREAKER_ASK_S)
         await self.judge.fail(items, refusal.error)
+        return []
 
     async def _breaker_open(self, items: list[Item], retry_in_s: float) -> list[Item]:
         policy = self._lease.policy.get("on_open")
         if policy == "fallback":
             items = await self.judge.fall_back(items, {"type": "BreakerOpen", "message": "the provider is down"})
-        elif policy == "reroute" and self._lease.reroute and isinstance(items[0].request, ChatRequest):
-            return await self._detour(items[0], retry_in_s)
+        elif policy == "reroute" and self._ways.any_for(items[0]):
+            return await self._detour(away(items[0]), retry_in_s)
         if items:
             await self._hold.patient(self._engine.clock.sleep(min(retry_in_s, _BREAKER_ASK_S)))
         return items
 
     async def _detour(self, item: Item, retry_in_s: float) -> list[Item]:
-        """The same job for the next provider that the sweep names; after the last one, after a while, for its own.
-
-        Never for vectors: another model's would not compare.
-        """
+        """The same job for the best of the others that the sweep names; when all are down, after a while anew."""
         # Whoever waits for a lead must hold none: two that wait for each other's would do so for ever.
         await self.claims.release([item.fingerprint])
-        ways = (self._lease.variant, *self._lease.reroute)
-        variant = ways[(item.detours + 1) % len(ways)]
-        if variant is ways[0]:
+        again = await self._ways.next(item)
+        if again is None and item.away:
             await self._hold.patient(self._engine.clock.sleep(min(retry_in_s, _BREAKER_ASK_S)))
-        again = replace(item, repairs=0, detours=item.detours + 1)
-        try:
-            again.request, again.fingerprint = self._rendered(item.jobs[0], variant)
-        except Exception:  # the boundary of a job: what this provider can't be asked, the next one or its own can
-            log.exception("a job can't be rendered for another provider", extra={"job": item.jobs[0].key})
-            return await self._detour(again, retry_in_s)
+            again = await self._ways.anew(item)
+        if again is None:
+            await self.judge.fail([item], self._ways.error(item))
+            return []
         ours = await self._is_ours(again, Follow(fingerprint=again.fingerprint, seconds=0))
         return [again] if ours else []
 
@@ -274,3 +328,13 @@ class _Run:
 def _count(items: list[Item], attempts: int) -> None:
     for item in items:
         item.attempts += attempts
+
+
+def _informed(item: Item, loser: Runner) -> Item:
+    """The item that knows what became of a call which lost: nobody is asked in vain again."""
+    match loser.outcome:
+        case Closed():
+            return replace(item, away=item.away | {loser.items[0].variant.provider})
+        case NotCalled(error=error):
+            return replace(item, failed={**item.failed, str(place_of(loser.items[0].variant)): error})
+    return item

@@ -215,6 +215,14 @@ class Meter:
         seller = self._seller(provider, model)
         return price(provider, seller.model, usage, base_url=seller.base_url, now=self._clock.time())
 
+    def context_tokens(self, provider: str, model: str) -> int | None:
+        """How many tokens the model takes, prompt and answer together. None: nobody told."""
+        if provider in FREE:
+            return None
+        seller = self._seller(provider, model)
+        info = _model_info(_price_list(provider, seller.base_url), seller.model)
+        return None if info is None else info.context_window
+
     def _look_up_seller(self, provider: str, model: str) -> "_Seller":
         try:
             found = self._settings.provider(provider)

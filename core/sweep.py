@@ -21,6 +21,22 @@ class Target(BaseModel):
     model: str
 
 
+class Skipped(BaseModel):
+    """Variants that are left out: all of this target with these parameters, whatever their others are."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    provider: str
+    model: str
+    params: dict[str, Any] = Field(default_factory=dict)
+    reason: str = ""
+
+    def covers(self, variant: Variant) -> bool:
+        """Whether the variant is one of them."""
+        same = (self.provider, self.model) == (variant.provider, variant.model)
+        return same and all(variant.params.get(name) == value for name, value in self.params.items())
+
+
 class SweepSpec(BaseModel):
     """kind x inputs x targets x parameters. Two submissions of the same spec under one name are the same sweep.
 
@@ -42,10 +58,13 @@ class SweepSpec(BaseModel):
     chunk_size: int = Field(default=64, ge=1, le=2048)
     cache: bool = True
     on_open: Literal["fallback", "wait", "reroute"] = "fallback"  # while a provider's breaker is open
-    reroute: tuple[Target, ...] = ()  # with on_open "reroute": who is asked instead, the first that is not down
+    reroute: tuple[Target, ...] = ()  # asked where a job's own provider does not answer, or (on_open) while it is down
+    parallel_attempts: int = Field(default=1, ge=1, le=4)  # calls side by side for a job; the first valid answer wins
+    hedge: float = Field(default=0.0, ge=0, le=0.1)  # the share of calls that may get a second one when they are late
     on_reject: Literal["fail", "fallback"] = "fail"  # after the last repair turn
     repair_turns: int = Field(default=1, ge=0, le=3)
     description: str = ""
+    skip: tuple[Skipped, ...] = ()  # what a probe has found unusable
 
     @field_validator("params")
     @classmethod
@@ -54,10 +73,10 @@ class SweepSpec(BaseModel):
         return params
 
     def variants(self) -> list[Variant]:
-        """The grid in a fixed order: targets, then parameters by name, then samples."""
+        """The grid in a fixed order, but for what is skipped: targets, then parameters by name, then samples."""
         names = sorted(self.params)
         points = itertools.product(self.targets, *(self.params[n] for n in names), range(self.samples))
-        return [
+        grid = [
             Variant(
                 provider=target.provider,
                 model=target.model,
@@ -66,13 +85,16 @@ class SweepSpec(BaseModel):
             )
             for target, *values, sample in points
         ]
+        return [variant for variant in grid if not any(skipped.covers(variant) for skipped in self.skip)]
 
     def digest(self) -> str:
-        """SHA-256 of what makes two specs the same sweep: everything but name, description and budget.
+        """SHA-256 of what makes two specs the same sweep: everything but name, description, budget and skips.
 
         What has its default is left out: a field that a later version adds makes no other sweep of an old one.
         """
-        content = self.model_dump(mode="json", exclude={"name", "description", "budget_usd"}, exclude_defaults=True)
+        content = self.model_dump(
+            mode="json", exclude={"name", "description", "budget_usd", "skip"}, exclude_defaults=True
+        )
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def labels(self) -> Iterator[str]:

@@ -11,11 +11,13 @@ import sqlalchemy
 from core.errors import InputError, LedgerUnavailable
 from core.model import Answer, ChunkRef, Job, JsonObject, Lease, Modality, Outcome, SweepState
 from core.ports import Pulse
+from core.routing import Rates
 from db import answers
 from db.calls import existing, spent
 from db.commit import commit
 from db.engine import Cursor, connect, transaction
 from db.leases import LeaseBook
+from db.rates import success_rates
 from db.rows import text_array
 from db.waves import needs, with_earlier
 
@@ -76,6 +78,10 @@ class PostgresLedger:
         """USD that a sweep may have cost so far, calls of unknown outcome at their worst."""
         _, at_most = await self._run(spent, self._engine, sweep_id)
         return at_most
+
+    async def success_rates(self) -> Rates:
+        """How the cluster's newest calls went."""
+        return await self._run(success_rates, self._engine)
 
     async def call_ids(self, count: int) -> Iterable[int]:
         taken, self._ids = self._ids[:count], self._ids[count:]

@@ -64,7 +64,8 @@ class Plan:
         )
 
     def _alternatives(self, variant: Variant) -> tuple[Variant, ...]:
-        others = (target for target in self.reroute if target.provider != variant.provider)
+        own = Target(provider=variant.provider, model=variant.model)
+        others = (target for target in self.reroute if target != own)
         return tuple(replace(variant, provider=target.provider, model=target.model) for target in others)
 
 
@@ -82,6 +83,8 @@ def plan(spec: SweepSpec, *, sweep_id: int, group_id: int, jobs_total: int, wave
             "on_open": spec.on_open,
             "on_reject": spec.on_reject,
             "repair_turns": spec.repair_turns,
+            "parallel_attempts": spec.parallel_attempts,
+            "hedge": spec.hedge,
         },
         chunk_size=spec.chunk_size,
         jobs_total=jobs_total,

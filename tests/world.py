@@ -4,7 +4,7 @@ import asyncio
 import functools
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from core.company import Company
 from core.errors import ProviderError, ProviderRefused
 from core.gate.memory import MemoryGate
 from core.heartbeat import Heartbeat
+from core.hedging import Hedges
 from core.model import (
     Accepted,
     Answer,
@@ -29,6 +30,7 @@ from core.model import (
     JobState,
     JsonObject,
     Message,
+    Modality,
     Rejected,
     Request,
     Usage,
@@ -39,6 +41,7 @@ from core.pipeline import Engine, run_chunk
 from core.ports import ChunkSummary, Limits
 from core.recorder import Recorder
 from core.retry import RetryPolicy
+from core.routing import Capabilities, Place, Rates, Router
 from core.sweep import SweepSpec, Target
 from db.memory import MemoryJob, MemoryLedger
 from tests.virtual import VirtualClock
@@ -174,6 +177,8 @@ class World:
         self.gate = MemoryGate(lambda _: self.limits, self.clock, spent=self._spent)
         self.provider = ScriptedProvider(self.clock)
         self.others: dict[str, ScriptedProvider] = {}
+        self.rates: Rates = {}
+        self.contexts: dict[str, int] = {}
         self.sweeps = 0
 
     def submit(self, *asks: str, **fields: Any) -> int:
@@ -226,6 +231,8 @@ class World:
                 clock=self.clock,
                 owner=owner,
                 company=Company(),
+                router=Router(capabilities=self.capabilities, rates=self._rates, clock=self.clock),
+                hedges=Hedges(),
             )
         finally:
             for task in tasks:
@@ -246,6 +253,14 @@ class World:
         refs = [ref for ref in self.ledger.chunks if ref.sweep_id == sweep_id]
         ids = [job_id for ref in sorted(refs, key=lambda ref: ref.no) for job_id in self.ledger.chunks[ref].jobs]
         return [self.ledger.rows[job_id] for job_id in ids]
+
+    def capabilities(self, place: Place) -> Capabilities:
+        """Everybody can do everything, but for what the test has set."""
+        able = Capabilities(place=place, modalities=frozenset(Modality))
+        return replace(able, context_tokens=self.contexts.get(place.provider))
+
+    async def _rates(self) -> Rates:
+        return self.rates
 
     async def _spent(self, sweep_id: int) -> float:
         return self.ledger.total(sweep_id).cost_max_nano / 1e9

@@ -22,6 +22,7 @@ from core.company import Company
 from core.errors import InputError
 from core.gate.redis import RedisGate
 from core.heartbeat import Heartbeat
+from core.hedging import Hedges
 from core.model import ChunkRef
 from core.pipeline import Engine, run_chunk
 from core.ports import ChunkSummary, Gate, GateStatus, Ledger, Limits
@@ -29,6 +30,7 @@ from core.pricing import Meter
 from core.providers import create
 from core.recorder import Recorder
 from core.retry import RetryPolicy
+from core.routing import Router, capabilities
 from core.settings import PREFIXES, RULES, ProviderSettings, Settings, cache_scope, provider_settings
 from db.ledger import PostgresLedger
 from tasks import registry
@@ -161,6 +163,12 @@ class Runtime:
             clock=self._clock,
             owner=self.owner,
             company=Company(),
+            router=Router(
+                capabilities=lambda place: capabilities(place, meter.context_tokens(place.provider, place.model)),
+                rates=self._ledger.success_rates,
+                clock=self._clock,
+            ),
+            hedges=Hedges(),
         )
 
     def _channel(self, name: str) -> Channel:
