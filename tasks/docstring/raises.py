@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -9,6 +10,8 @@ from tasks.docstring.conditions import words
 from tasks.docstring.definitions import Function, Node, dotted, last
 from tasks.docstring.facts import Raised
 from tasks.docstring.phrases import listed
+
+_NO_PROSE = re.compile(r'[`\\"{}%_]|\b(?:TODO|FIXME|XXX)\b', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +51,7 @@ def _message(exc: ast.expr | None) -> str:
     told = args[0].value if args and isinstance(args[0], ast.Constant) else None
     if not isinstance(told, str):
         return ""
-    plain = 3 < len(told) <= 60 and told.isprintable() and not set(told) & set('`\\"{}%_')
+    plain = 3 < len(told) <= 60 and told.isprintable() and not _NO_PROSE.search(told)
     return f'"{told}"' if plain else ""
 
 

@@ -30,7 +30,9 @@ def _fitting(facts: Facts, text: str) -> str:
     if len(text) <= _LIMIT:
         return text
     words = split(facts.name)
-    return sentence(f"{verb(words[0])} {said(words[1:])}" if is_verb(words[0]) else f"handle {said(words)}")
+    commands = bool(words) and is_verb(words[0])
+    plain = sentence(f"{verb(words[0])} {said(words[1:])}" if commands else f"handle {said(words)}")
+    return plain if len(plain) <= _LIMIT else sentence(f"{verb(words[0]) if commands else 'handle'} the case")
 
 
 def _owner(facts: Facts) -> str:
