@@ -15,6 +15,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 
 from core.errors import InputError, LedgerRefused, LedgerUnavailable, LlmsweepError
+from db.overdue import answered_within
 
 Cursor = psycopg2.extensions.cursor
 Engine = sqlalchemy.Engine
@@ -23,6 +24,7 @@ OLDEST_SERVER = 14
 """The oldest major version of PostgreSQL that pgvector's iterative scans and our statements are tried on."""
 
 _CONNECT_S = 10
+_SILENCE = "silence_s"
 _DRIVERS = {"postgresql", "postgres"}
 
 
@@ -37,18 +39,19 @@ class AlreadyThere(LedgerRefused):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
     """How long a role waits for a statement and for a lock, and the server for the role's next statement in a
-    transaction, in seconds; 0: for ever.
+    transaction, in seconds; 0: for ever. ``silence_s``: how long for the end of a transaction, by our own clock.
     """
 
     statement_s: int
     lock_s: int
     idle_s: int = 0
+    silence_s: int = 0
     by_index: bool = False  # no table is read through, whatever its statistics, perhaps an empty table's, promise
 
 
 ROLES = {
     # A stuck statement must not stop a heartbeat, nor a frozen process keep others from the rows that it has locked.
-    "worker": Patience(statement_s=30, lock_s=10, idle_s=10, by_index=True),
+    "worker": Patience(statement_s=30, lock_s=10, idle_s=10, silence_s=40, by_index=True),
     "reader": Patience(statement_s=300, lock_s=10),  # exports and reports
     "producer": Patience(statement_s=0, lock_s=0),  # waits for another producer of the same name, migrates
 }
@@ -107,8 +110,10 @@ def connect(url: str | URL, *, role: str = "worker", pool: int = 4) -> sqlalchem
     patience = ROLES[role]
 
     @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _record: Any) -> None:
-        _set_patience(connection, patience)
+    def _prepare(connection: Any, record: Any) -> None:
+        record.info[_SILENCE] = patience.silence_s
+        with answered_within(connection, patience.silence_s):
+            _set_patience(connection, patience)
 
     return engine
 
@@ -134,8 +139,9 @@ def transaction(engine: sqlalchemy.Engine) -> Iterator[Cursor]:
         try:
             cursor: Any = pooled.cursor()
             try:
-                yield cursor
-                pooled.commit()
+                with answered_within(cursor.connection, pooled.info[_SILENCE]):
+                    yield cursor
+                    pooled.commit()
             finally:
                 cursor.close()
         except BaseException:

@@ -12,11 +12,13 @@ from core.model import CallRecord, ChunkRef
 from core.ports import Intent
 from db import calls, closing
 from db.engine import Cursor, connect, dial, normalise, transaction, translated
+from db.overdue import answered_within
 from db.specs import NOTIFY
 
 _LEADER = 0x6C6C6D66  # the advisory lock that makes one feeder the leader
 
 _CHALLENGE_EVERY = 3  # tries
+_OVERDUE_S = 20.0  # an answer to the leader's question, which takes a millisecond
 _SILENT_S = 5  # a leader asks at least once a second; one that is frozen keeps its connection, and so its lock
 
 # Its session is ended: when it wakes up, it finds that it leads no more. Only its own user may do that.
@@ -104,7 +106,8 @@ class Feed:
     def lead(self) -> bool:
         """Whether this process is the leader. The lock ends with its connection, which every call checks."""
         try:
-            with translated(), self._own_session().cursor() as cursor:
+            session = self._own_session()
+            with translated(), answered_within(session, _OVERDUE_S), session.cursor() as cursor:
                 if self._leads:
                     cursor.execute("SELECT 1")
                 else:

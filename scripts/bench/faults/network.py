@@ -9,6 +9,7 @@ from scripts.bench.faults.proxy import proxied
 from scripts.bench.faults.stage import Run, Stage
 
 _HOLE_S = 20.0  # longer than a lease
+_NOTICED_S = 60.0  # that a connection is dead which says so to nobody: the time of a statement, and some
 _SLOW_S = 0.15  # a packet, each way
 
 
@@ -58,9 +59,9 @@ def all_links(stage: Stage) -> Case:
         for link in (database, broker):
             link.deafen()
         resumed_s = run.more(stage.most_in_flight(), timeout_s=150)
-        case = run.end(fault).resumed(resumed_s)
+        case = run.end(fault)
         stage.arena.kill_workers()
-    return case
+    return case.also(bounded(fault, "progress after", round(resumed_s, 2), "s", _NOTICED_S))
 
 
 def _cut_off(stage: Stage, server: str, name: str) -> Case:

@@ -11,8 +11,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from kombu import Connection, Queue
-
 from core.settings import child_environment
 from scripts.bench.arena import wait_for
 from scripts.bench.faults.judge import Case, bounded
@@ -20,7 +18,8 @@ from scripts.bench.faults.stage import NotPlayable, Stage
 from tasks.app import queue_name
 
 _MAPPER = "epmd"  # Erlang's; one of our own, which ends with us
-_PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # the one on the PATH wants a system service's user
+_PROGRAMS = Path("/usr/lib/rabbitmq/bin")  # those on the PATH want a system service's user
+_HELLO = b"AMQP\x00\x00\x09\x01"
 _START_S = 60.0
 
 
@@ -37,26 +36,32 @@ class Node:
         """Its address."""
         return f"amqp://guest:guest@127.0.0.1:{self.ports[0]}//"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What its programs must know."""
+        listen, distribution, mapper = self.ports
+        return child_environment(
+            {
+                "HOME": str(self.directory),
+                "RABBITMQ_BASE": str(self.directory),
+                "RABBITMQ_MNESIA_BASE": str(self.directory / "data"),
+                "RABBITMQ_LOG_BASE": str(self.directory / "log"),
+                "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.directory / "plugins"),
+                "RABBITMQ_NODENAME": f"sweep{listen}@localhost",
+                "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+                "RABBITMQ_NODE_PORT": str(listen),
+                "RABBITMQ_DIST_PORT": str(distribution),
+                "RABBITMQ_SERVER_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+                "ERL_EPMD_ADDRESS": "127.0.0.1",
+                "ERL_EPMD_PORT": str(mapper),
+            }
+        )
+
     def start(self) -> None:
         """Returns when it takes connections."""
-        listen, distribution, mapper = self.ports
-        environment = {
-            "HOME": str(self.directory),
-            "RABBITMQ_BASE": str(self.directory),
-            "RABBITMQ_MNESIA_BASE": str(self.directory / "data"),
-            "RABBITMQ_LOG_BASE": str(self.directory / "log"),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.directory / "plugins"),
-            "RABBITMQ_NODENAME": f"sweep{listen}@localhost",
-            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODE_PORT": str(listen),
-            "RABBITMQ_DIST_PORT": str(distribution),
-            "RABBITMQ_SERVER_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
-            "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "ERL_EPMD_PORT": str(mapper),
-        }
         self.process = subprocess.Popen(  # noqa: S603 - the machine's own server
-            [_PROGRAM],
-            env=child_environment(environment),
+            [_PROGRAMS / "rabbitmq-server"],
+            env=self.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -70,15 +75,20 @@ class Node:
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
-    def purge(self, provider: str) -> int:
-        """All waiting messages vanish; returns how many."""
-        with Connection(self.url) as connection:
-            return int(Queue(queue_name(provider)).bind(connection.default_channel).purge() or 0)
+    def purge(self, provider: str) -> None:
+        """All waiting messages vanish."""
+        subprocess.run(  # noqa: S603 - the machine's own server
+            [_PROGRAMS / "rabbitmqctl", "purge_queue", queue_name(provider)],
+            env=self.environment,
+            capture_output=True,
+            check=True,
+            timeout=60,
+        )
 
     def _answers(self) -> bool:
-        with suppress(OSError, ConnectionError), Connection(self.url, connect_timeout=2) as connection:
-            connection.connect()
-            return True
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.ports[0]), timeout=2) as connection:
+            connection.sendall(_HELLO)
+            return bool(connection.recv(1))
         return False
 
 
@@ -86,7 +96,7 @@ class Node:
 def rabbitmq(directory: Path) -> Iterator[Node]:
     """A node that ends with the block. Raises NotPlayable."""
     mapper = shutil.which(_MAPPER)
-    if mapper is None or not _PROGRAM.exists():
+    if mapper is None or not (_PROGRAMS / "rabbitmq-server").exists():
         raise NotPlayable("there is no rabbitmq-server on this machine")
     directory.mkdir(mode=0o700)
     node = Node(directory=directory, ports=(_free_port(), _free_port(), _free_port()))
