@@ -85,11 +85,23 @@ def test_what_was_refused_has_left_no_sweep(world: World) -> None:
 def test_files_that_cannot_be_read_are_named_and_the_others_go_on(world: World) -> None:
     folder = world.folder / "mixed"
     folder.mkdir()
-    (folder / "good.py").write_text("def good() -> int:\n    return 1\n")
+    (folder / "good.py").write_text("from other import helper\n\ndef good() -> int:\n    return helper()\n")
+    (folder / "other.py").write_text("from good import good\n\ndef helper() -> int:\n    return good()\n")
     (folder / "bad.py").write_text("def bad(:\n")
+    (folder / "binary.py").write_bytes(b"\x7fELF\0\1\2")
+    (folder / "latin.py").write_bytes(b"x = '\xe9'\n")
+    (folder / "claims.py").write_bytes(b"# coding: nonsense\nx = 1\n")
+    (folder / "empty.py").touch()
+    with (folder / "huge.py").open("wb") as file:
+        file.truncate(100 << 20)
     told = world.sweep("submit", "docstring", "mixed", "-n", "mixed", "--watch", code=1)
     assert "left out: bad.py: does not parse" in told.err
-    assert "1 done" in told.out
+    assert "left out: binary.py: holds NUL bytes" in told.err
+    assert "left out: latin.py: cannot be decoded" in told.err
+    assert "left out: claims.py: cannot be decoded" in told.err
+    assert "left out: huge.py: larger than 1,000,000 bytes" in told.err
+    assert "left out: empty.py" not in told.err
+    assert "2 done" in told.out
 
 
 def test_a_name_that_is_taken_by_another_spec_is_refused_and_tells_the_difference(
