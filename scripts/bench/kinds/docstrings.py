@@ -3,9 +3,10 @@
 import ast
 import importlib.util
 import io
+import json
 import shutil
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from scripts.bench.kinds import lint
@@ -14,6 +15,7 @@ from scripts.bench.report import Row
 from tasks.docstring.apply import apply
 
 PACKAGES = ("celery", "kombu", "billiard", "flower", "prompt_toolkit")
+_OPTIONS = {"modules": True}
 _SPOILS = ("invented_parameter", "InventedConnectionError", "Sure! Here is what you asked for")
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
@@ -26,7 +28,9 @@ def measure(stage: Stage) -> list[Row]:
     before = {path: path.read_text(encoding="utf-8") for path in sorted(tree.rglob("*.py"))}
     had, all_ = _coverage(before)
     ruff_before, doclint_before = lint.ruff(tree), lint.pydoclint(tree, stage.directory)
-    swept = stage.sweep("docstrings", "docstring", {"paths": [str(tree)]})
+    swept = stage.sweep("docstrings", "docstring", {"paths": [str(tree)]}, options=_OPTIONS)
+    callees = [len(found) for found in _callees(stage.prompts(swept.name)) if found]
+    again = stage.sweep("docstrings-again", "docstring", {"paths": [str(tree)]}, options=_OPTIONS)
     with stage.rows(swept.name) as rows:
         applied = apply(rows)
     after = {path: path.read_text(encoding="utf-8") for path in before}
@@ -38,10 +42,14 @@ def measure(stage: Stage) -> list[Row]:
     spoiled = sum(any(mark in after[path] and mark not in before[path] for mark in _SPOILS) for path in before)
     new_errors = sum((ruff_after - ruff_before).values())
     return [
-        Row(row=f"definitions without a docstring, in {len(PACKAGES)} packages", value=swept.status.jobs, unit="jobs"),
+        Row(row=f"definitions and modules without a docstring, in {len(PACKAGES)} packages", value=swept.status.jobs, unit="jobs"),
         Row(row="answers made wrong by the simulator", value=swept.spoiled, unit="answers"),
         Row(row="answers refused by acceptance", value=swept.refused, unit="answers"),
         Row(row="jobs without a docstring after the repair turn", value=swept.status.failed, unit="jobs"),
+        Row(row="prompts that tell what callees do", value=len(callees), unit="prompts"),
+        Row(row="callees told in them", value=sum(callees), unit="callees"),
+        Row(row="calls of a second sweep over the same source", value=again.status.calls, unit="calls", goal="0",
+            holds=not again.status.calls),
         Row(row="docstrings inserted", value=applied.inserted, unit="docstrings", goal="= jobs done",
             holds=applied.inserted == swept.status.done and not applied.skipped),
         Row(row="files changed", value=len(changed), unit="files"),
@@ -59,6 +67,12 @@ def measure(stage: Stage) -> list[Row]:
         Row(row="files with a wrong answer in them", value=spoiled, unit="files", goal="0", holds=not spoiled),
         Row(row="time, submit to end", value=round(swept.seconds, 1), unit="s"),
     ]  # fmt: skip
+
+
+def _callees(prompts: Iterable[str]) -> Iterator[dict[str, str]]:
+    """What the facts in each prompt tell of callees; the facts are its second line."""
+    for prompt in prompts:
+        yield json.loads(prompt.splitlines()[1]).get("callees", {})
 
 
 def _doclint(before: float, after: float) -> Iterator[Row]:
