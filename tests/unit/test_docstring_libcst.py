@@ -89,6 +89,8 @@ def test_both_give_the_same_bytes(path: Path) -> None:
         reference, done = with_libcst(file, {position: indent for position, (_, indent) in wanted.items()})
     except (textfile.UnreadableSource, cst.ParserSyntaxError):
         return  # broken on purpose, or for another Python
+    if "# type: (" in file.text:
+        return  # a type comment stays right behind its header here; libcst would put the docstring before it
     docs = [
         Doc(qualname=wanted[n][0].qualname, ordinal=wanted[n][0].ordinal, text=TEXT, line_length=88)
         for n in sorted(done)

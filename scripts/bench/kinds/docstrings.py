@@ -42,7 +42,7 @@ def measure(stage: Stage) -> list[Row]:
     spoiled = sum(any(mark in after[path] and mark not in before[path] for mark in _SPOILS) for path in before)
     new_errors = sum((ruff_after - ruff_before).values())
     return [
-        Row(row=f"definitions and modules without a docstring, in {len(PACKAGES)} packages", value=swept.status.jobs, unit="jobs"),
+        Row(row=f"without a docstring, in {len(PACKAGES)} packages", value=swept.status.jobs, unit="jobs"),
         Row(row="answers made wrong by the simulator", value=swept.spoiled, unit="answers"),
         Row(row="answers refused by acceptance", value=swept.refused, unit="answers"),
         Row(row="jobs without a docstring after the repair turn", value=swept.status.failed, unit="jobs"),
