@@ -10,7 +10,7 @@ SRC ?=
 DB ?=
 DOCS ?=
 
-.PHONY: help local demo test check unit faults bench bench-quota bench-kinds lock clean
+.PHONY: help local demo test check unit faults bench bench-quota bench-scale bench-kinds lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,9 @@ bench: $(VENV)/.dev ## side by side with the alternatives; writes reports/bench.
 
 bench-quota: $(VENV)/.dev ## share of the quota used, and what went over it; writes reports/bench-quota.json
 	@$(BIN)/python -m scripts.bench quota
+
+bench-scale: $(VENV)/.dev ## what a job costs from 10^3 to 10^6 of them, and asking how far 10^7 are; writes reports/bench-scale.json
+	@$(BIN)/python -m scripts.bench scale
 
 bench-kinds: $(VENV)/.dev ## the kinds on real input with a fifth of the answers wrong; writes reports/kinds.json
 	@$(BIN)/python -m scripts.bench kinds

@@ -20,6 +20,21 @@ def tree_cpu_s(pid: int) -> float:
     return cpu_s(pid) + sum(tree_cpu_s(int(child)) for child in children)
 
 
+def family_cpu_s(pid: int) -> float:
+    """The same with all descendants, those that have ended and were waited for too: a server with its sessions."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    ended = (int(fields[13]) + int(fields[14])) * _TICK_S
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return cpu_s(pid) + ended + sum(_family_cpu_s_or_none(int(child)) for child in children)
+
+
+def _family_cpu_s_or_none(pid: int) -> float:
+    try:
+        return family_cpu_s(pid)
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended: its parent tells of it next time
+        return 0.0
+
+
 def rss_mb(pid: int) -> float:
     """Resident memory."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE / 2**20

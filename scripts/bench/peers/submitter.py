@@ -1,4 +1,7 @@
-"""Our own producer, alone in its process so that its memory can be seen: ``... DATABASE JOBS MODEL``."""
+"""Our own producer, alone in its process so that its memory can be seen.
+
+``... DATABASE JOBS MODEL [NAME [WORD [PROMPTS]]]``: the sweep's name, a word in every prompt, how many differ.
+"""
 
 import json
 import sys
@@ -12,15 +15,16 @@ from scripts.bench.usage import peak_rss_mb
 from tasks import producer
 
 
-def main(database: str, jobs: int, model: str) -> Measured:
+def main(database: str, jobs: int, model: str, name: str = "", word: str = "submitted", prompts: str = "") -> Measured:
+    distinct = int(prompts or jobs)
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "prompts.jsonl")
         with path.open("w") as file:
             file.writelines(
-                json.dumps({"id": f"{n:08}", "prompt": f"submitted question {n}?"}) + "\n" for n in range(jobs)
+                json.dumps({"id": f"{n:08}", "prompt": f"{word} question {n % distinct}?"}) + "\n" for n in range(jobs)
             )
         spec = SweepSpec(
-            name=f"submitted-{jobs}",
+            name=name or f"submitted-{jobs}",
             kind="prompt",
             source={"path": str(path)},
             targets=(Target(provider="openai", model=model),),
@@ -32,4 +36,4 @@ def main(database: str, jobs: int, model: str) -> Measured:
 
 
 if __name__ == "__main__":
-    tell(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]))
+    tell(main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:]))
