@@ -218,6 +218,10 @@ class _Run:
 
     async def _decided(self, finish: Finish) -> list[Item]:
         items, outcome = finish.best.items, finish.best.outcome
+        # First of all: who goes on to another provider may wait for a lead, and must hold none.
+        own = {item.fingerprint for item in items}
+        lost = {item.fingerprint for loser in finish.losers for item in loser.items}
+        await self.claims.release(sorted(lost - own))
         for loser in finish.losers:
             items = [_informed(item, loser) for item in items] if len(items) == 1 else items
         parked = [r.outcome for r in finish.losers if isinstance(r.outcome, Parked) and self._is_own(r.items[0])]
@@ -336,5 +340,8 @@ def _informed(item: Item, loser: Runner) -> Item:
         case Closed():
             return replace(item, away=item.away | {loser.items[0].variant.provider})
         case NotCalled(error=error):
+            return replace(item, failed={**item.failed, str(place_of(loser.items[0].variant)): error})
+        case Parked(reason=reason, budget=False):
+            error = {"type": "Parked", "message": reason}
             return replace(item, failed={**item.failed, str(place_of(loser.items[0].variant)): error})
     return item
