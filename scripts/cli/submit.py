@@ -10,6 +10,8 @@ from scripts.cli.common import Assume, Common, Json, Simulate, Wish, Workers, wi
 
 SPEC_FILE = "spec"
 
+_NO_PROBE = typer.Option("--no-probe", help="don't ask each embedding deployment first whether it gives vectors")
+
 
 class _SubmitGroup(TyperGroup):
     """`sweep submit run.toml` means `sweep submit spec run.toml`."""
@@ -126,6 +128,7 @@ def embedding(
     chunk_tokens: Annotated[int, typer.Option(min=16, help="tokens a piece")] = 400,
     overlap: Annotated[int, typer.Option(min=0, help="tokens that neighbours share")] = 40,
     dimensions: Annotated[int | None, typer.Option(min=1, help="default: the model's own")] = None,
+    no_probe: Annotated[bool, _NO_PROBE] = False,
     common: Common,
 ) -> None:
     """Vectors for documents, in PostgreSQL: then `sweep search TEXT`."""
@@ -140,7 +143,7 @@ def embedding(
         "encoding": encoding,
     }
     options = {"chunk_tokens": chunk_tokens, "overlap": overlap, "dimensions": dimensions}
-    _submit("embedding", source, options, common)
+    _submit("embedding", source, options, common, probe=not no_probe)
 
 
 @group.command(
@@ -196,16 +199,17 @@ def spec_file(
     workers: Workers = None,
     assume: Assume = None,
     json: Json = False,
+    no_probe: Annotated[bool, _NO_PROBE] = False,
 ) -> None:
     """A sweep from a spec file, grids and all."""
     from scripts.cli.submitting import from_file, run
 
     wish = Wish.of(workers, assume, simulate=simulate, json=json)
-    run(from_file(path), dry_run=dry_run, watch=watch, wish=wish)
+    run(from_file(path), dry_run=dry_run, watch=watch, probe=not no_probe, wish=wish)
 
 
-def _submit(kind: str, source: dict[str, Any], options: dict[str, Any], common: Common) -> None:
+def _submit(kind: str, source: dict[str, Any], options: dict[str, Any], common: Common, *, probe: bool = True) -> None:
     from scripts.cli.submitting import run, spec_of
 
     wish = Wish.of(common.workers, common.assume, simulate=common.simulate, json=common.json)
-    run(spec_of(kind, source, options, common), dry_run=common.dry_run, watch=common.watch, wish=wish)
+    run(spec_of(kind, source, options, common), dry_run=common.dry_run, watch=common.watch, probe=probe, wish=wish)

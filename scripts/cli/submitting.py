@@ -1,6 +1,7 @@
 """What `sweep submit` does once its arguments are read."""
 
 import json
+import re
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,9 @@ from scripts.cli import render
 from scripts.cli.common import Common, Wish
 from tasks import producer
 
+AUTO = "auto"
+"""The provider's name that means: whoever fits best."""
+
 _SHOWN = 5  # jobs of a dry run
 _AGAIN = {SweepState.DONE: "is done already"}
 _HAS_RULES = {"docstring", "dictionary", "gap"}  # kinds that can answer while their provider is down
@@ -33,7 +37,7 @@ def spec_of(kind: str, source: dict[str, Any], options: dict[str, Any], common: 
             kind=kind,
             source=source,
             options=options,
-            targets=tuple(_targets(common, embedding=embedding)),
+            targets=tuple(_targets(common, kind, options)),
             params=_grid(common.param or ()),
             samples=common.samples,
             budget_usd=common.budget,
@@ -41,7 +45,9 @@ def spec_of(kind: str, source: dict[str, Any], options: dict[str, Any], common: 
             chunk_size=common.chunk_size or (2048 if embedding else 64),
             cache=not common.no_cache,
             on_open=_on_open(kind, common),
-            reroute=tuple(_target(text, embedding=embedding) for text in common.reroute or ()),
+            reroute=tuple(_target(text, embedding=embedding) for text in common.fallback_provider or ()),
+            parallel_attempts=common.parallel_attempts,
+            hedge=common.hedge,
             on_reject=common.on_reject,
             repair_turns=common.repair_turns,
             description=common.description,
@@ -64,7 +70,7 @@ def from_file(path: Path) -> SweepSpec:
         raise _bad_spec(exc, f"{path}: ") from exc
 
 
-def run(spec: SweepSpec, *, dry_run: bool, watch: bool, wish: Wish | None = None) -> None:
+def run(spec: SweepSpec, *, dry_run: bool, watch: bool, probe: bool = True, wish: Wish | None = None) -> None:
     """Shows, forecasts, or stores and perhaps follows, a sweep."""
     for target in (*spec.targets, *spec.reroute):
         if target.provider != RULES:
@@ -77,9 +83,17 @@ def run(spec: SweepSpec, *, dry_run: bool, watch: bool, wish: Wish | None = None
 
         show(spec, wish)
         return
+    _store(spec, watch=watch, probe=probe)
+
+
+def _store(spec: SweepSpec, *, watch: bool, probe: bool) -> None:
     from scripts.cli.context import connected
 
     loaded = connected()
+    if probe and spec.kind == "embedding":
+        from scripts.cli.probing import probed
+
+        spec = probed(loaded, spec)
     submitted = producer.submit(loaded.database_url, spec)
     for problem in submitted.problems:
         render.talk(f"left out: {problem.where}: {problem.what}")
@@ -87,12 +101,20 @@ def run(spec: SweepSpec, *, dry_run: bool, watch: bool, wish: Wish | None = None
     render.talk(f"{submitted.name} {verb}: {submitted.jobs} jobs; `sweep watch {submitted.name}`")
     sys.stdout.write(submitted.name + "\n")
     if watch:
-        from scripts.cli.sweeps import watch as follow
-
-        sys.stdout.flush()
-        follow(submitted.name)
-    if any(not problem.by_design for problem in submitted.problems):
+        _follow(submitted.name)
+    if spec.skip or any(not problem.by_design for problem in submitted.problems):
         raise typer.Exit(1)
+
+
+def _follow(name: str) -> None:
+    from scripts.cli.sweeps import watch as follow
+
+    sys.stdout.flush()
+    try:
+        follow(name)
+    except typer.Exit as end:  # its way to end; what was left out is still to be told by the exit code
+        if end.exit_code:
+            raise
 
 
 def _preview(spec: SweepSpec) -> None:
@@ -107,20 +129,32 @@ def _preview(spec: SweepSpec) -> None:
         render.data(request)
 
 
-def _targets(common: Common, *, embedding: bool) -> Iterator[Target]:
+def _targets(common: Common, kind: str, options: dict[str, Any]) -> Iterator[Target]:
     named = [name for text in common.model or () for name in text.split(",") if name]
     for provider in common.provider or ["openai"]:
-        for model in named or [default_model(provider, embedding=embedding)]:
+        if provider == AUTO:
+            yield _chosen(common.name, kind, named, str(options.get("style", "")))
+            continue
+        for model in named or [default_model(provider, embedding=kind == "embedding")]:
             yield Target(provider=provider, model=model)
 
 
+def _chosen(name: str, kind: str, models: list[str], style: str) -> Target:
+    from scripts.routes import choose
+
+    target, why = choose(name, kind, models=models, style=style)
+    render.talk(f"provider auto: {target.provider}/{target.model} ({why})")
+    return target
+
+
 def _target(text: str, *, embedding: bool) -> Target:
-    provider, _, model = text.partition("/")
+    # Models have colons and slashes in their names, providers have neither.
+    provider, model, *_ = [*re.split(r"[:/]", text, maxsplit=1), ""]
     return Target(provider=provider, model=model or default_model(provider, embedding=embedding))
 
 
 def _on_open(kind: str, common: Common) -> str:
-    if common.reroute and common.on_open in {None, "reroute"}:
+    if common.fallback_provider and common.on_open in {None, "reroute"}:
         return "reroute"
     return common.on_open or ("fallback" if kind in _HAS_RULES else "wait")
 
