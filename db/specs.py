@@ -5,13 +5,19 @@ from bisect import bisect_right
 from dataclasses import dataclass, replace
 from typing import Any
 
+import sqlalchemy
+
 from core.errors import InputError
 from core.model import ChunkRef, JsonObject, Lease, Variant
 from core.sweep import SweepSpec, Target
-from db.engine import Cursor
+from db.engine import Cursor, transaction
 
 NOTIFY = "llmsweep_feeder"
 """The channel on which producers and workers wake the feeder."""
+
+_SPEC = """
+    SELECT s.spec_json FROM sweeps s JOIN groups g ON g.id = s.group_id WHERE g.group_type = 'sweep' AND g.name = %s
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,3 +114,11 @@ def load_plan(cursor: Cursor, sweep_id: int) -> Plan:
         jobs_total=jobs_total,
         waves=tuple(waves),
     )
+
+
+def targets_of(engine: sqlalchemy.Engine, name: str) -> tuple[Target, ...]:
+    """Whom a sweep asks; empty: no sweep has the name. Raises LedgerUnavailable."""
+    with transaction(engine) as cursor:
+        cursor.execute(_SPEC, (name,))
+        row: tuple[Any, ...] | None = cursor.fetchone()
+    return SweepSpec.model_validate(row[0]).targets if row else ()

@@ -44,7 +44,8 @@ class Common:
 
     name: Annotated[str, typer.Option("--name", "-n", help="the sweep's name; default: kind and time")] = ""
     provider: Annotated[
-        list[str] | None, typer.Option("--provider", "-p", help="whom to ask (repeatable); default: openai")
+        list[str] | None,
+        typer.Option("--provider", "-p", help="whom to ask (repeatable), or auto: whoever fits best; default: openai"),
     ] = None
     model: Annotated[
         list[str] | None, typer.Option("--model", "-m", help="repeatable, or a,b; default: the provider's setting")
@@ -60,10 +61,21 @@ class Common:
         Literal["fallback", "wait", "reroute"] | None,
         typer.Option(help="while the provider is down; default: fallback where the kind has rules, else wait"),
     ] = None
-    reroute: Annotated[
+    fallback_provider: Annotated[
         list[str] | None,
-        typer.Option(help="with --on-open reroute: whom to ask instead (repeatable)", metavar="PROVIDER[/MODEL]"),
+        typer.Option(
+            "--fallback-provider",
+            "--reroute",
+            help="for jobs that the provider fails, or while it is down: the best of these (repeatable)",
+            metavar="PROVIDER[:MODEL]",
+        ),
     ] = None
+    parallel_attempts: Annotated[
+        int, typer.Option(min=1, max=4, help="calls side by side for a job: the first valid answer wins")
+    ] = 1
+    hedge: Annotated[
+        float, typer.Option(min=0, max=0.1, help="share of calls that get a second one when they are very late")
+    ] = 0.0
     on_reject: Annotated[
         Literal["fail", "fallback"], typer.Option(help="when an answer is refused for good: fail, or answer by rule")
     ] = "fail"

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from scripts.cli import cache, demo, results, servers, simulate, study, submit, sweeps, worker
+from scripts.cli import cache, demo, providers, results, servers, simulate, study, submit, sweeps, worker
 
 app = typer.Typer(
     name="sweep",
@@ -16,7 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for _module in (demo, servers, worker, submit, sweeps, results, simulate):
+for _module in (demo, servers, worker, submit, sweeps, results, providers, simulate):
     _module.register(app)
 app.add_typer(study.app, name="study")
 app.add_typer(cache.app, name="cache")
