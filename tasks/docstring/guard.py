@@ -82,7 +82,8 @@ def guard_of(tree: ast.Module) -> Guard:
         if isinstance(definition.node, Function):
             given = {a.arg for a in ast.walk(definition.node.args) if isinstance(a, ast.arg)}
             if names & (given - {"self", "cls"}):
-                readers.add(definition.node.name)
+                # A decorator with arguments reads it in the function that it returns.
+                readers.update(n.name for n in (definition.node, *definition.around) if isinstance(n, Function))
         if names & {"self", "cls"}:
             read.update(n.name for n in definition.around[-1:] if isinstance(n, ast.ClassDef))
     read.update(_doc_of(tree))

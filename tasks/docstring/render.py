@@ -134,7 +134,7 @@ def _fields(sign: str, param_tag: str, raise_tag: str, answer: DocstringAnswer, 
         found.append((f"{param_tag} {name}", text))
         if param.annotation:
             found.append((f"{type_tag} {name}", param.annotation))
-    for heading, type_, text in _outcomes(answer, facts):
+    for heading, type_, text in _outcomes(_told_once(answer) if sign == "@" else answer, facts):
         tag, tag_type = _OUTCOME_TAGS[sign][heading]
         found.append((tag, text))
         if type_:
@@ -145,6 +145,13 @@ def _fields(sign: str, param_tag: str, raise_tag: str, answer: DocstringAnswer, 
     for tag, text in found:
         lines += paragraph(f"{sign}{tag}: {mark(text)}", width, rest=_STEP)
     return lines
+
+
+def _told_once(answer: DocstringAnswer) -> DocstringAnswer:
+    """Epytext readers take either what is returned or what is yielded, never both."""
+    if not (answer.yields and answer.returns):
+        return answer
+    return answer.model_copy(update={"yields": f"{answer.yields} In the end: {answer.returns}", "returns": None})
 
 
 def _backticks(text: str) -> str:

@@ -126,3 +126,10 @@ def test_improving_keeps_every_word_and_adds_what_is_missing(existing: str, expe
     told = facts(existing=existing, params=known, has_return=False, returns=None, raises=[])
     new = DocstringAnswer(summary="New.", params=[ParamText(name=n, description="New.") for n in ("path", "mode")])
     assert improved(new, told, "google", 80) == expected
+
+
+def test_epytext_tells_a_generator_that_also_returns_in_one_field_for_its_readers_take_no_two() -> None:
+    text = render(answer(yields="The items."), facts(is_generator=True), "epytext", 88)
+    (outcome,) = docstring_parser.parse(text, style=DocstringStyle.EPYDOC).many_returns
+    assert outcome.is_generator
+    assert plain(outcome.description) == "The items. In the end: Tell it."

@@ -250,3 +250,13 @@ def test_only_functions_that_git_saw_change_are_taken(tmp_path: Path) -> None:
 def test_improving_takes_documented_functions_that_leave_something_untold(tmp_path: Path) -> None:
     source = 'def f(path):\n    """Use it."""\n\ndef g(path):\n    """Use the path."""\n'
     assert set(found(tree(tmp_path, m=source), improve=True)[0]) == {"m.py::f"}
+
+
+def test_a_decorator_with_arguments_that_reads_docstrings_guards_what_it_decorates(tmp_path: Path) -> None:
+    source = (
+        "def register(name):\n    def inner(f):\n        add(name, f.__doc__)\n        return f\n    return inner\n\n"
+        "@register('x')\ndef run(): return 1\n\ndef other(): return 1\n"
+    )
+    drafts, problems = found(tree(tmp_path, m=source))
+    assert set(drafts) == {"m.py::register", "m.py::other"}
+    assert [p.what for p in problems] == ["run left alone: @register reads the docstring"]
