@@ -12,8 +12,10 @@ from core.errors import InputError
 from db.engine import Cursor, dial, transaction, translated
 
 _LOCK = 0x6C6C6D76  # any number that all processes agree on; db.schema has its neighbour
-_NEIGHBOURS = 16
-_CONSTRUCTION = 128  # twice pgvector's default, for recall
+# For the worst that there is, noise: recall@10 of 20,000 vectors of 256 dimensions is 1.0; with 16 and 128, at half the
+# time to build, it was 0.985 to 0.995.
+_NEIGHBOURS = 24
+_CONSTRUCTION = 200
 _WAIT_S = 60
 _MEGABYTE = 1 << 20
 

@@ -131,6 +131,19 @@ def test_recall_at_10_of_the_index_is_at_least_99_percent_of_the_exact_search(wo
     assert sum(len(a & b) for a, b in zip(near, true, strict=True)) >= 0.99 * 200
 
 
+@pytest.mark.slow
+def test_recall_holds_on_noise_where_every_vector_is_far_from_every_other(world: World) -> None:
+    chance = np.random.default_rng(5)
+    world.sweep("noise", [f"text {i}" for i in range(12_000)], chance.normal(size=(12_000, 64)).astype(np.float32))
+    ensure_index(world.engine, model="small", dimension=64)
+
+    queries = chance.normal(size=(20, 64)).astype(np.float32)
+    near = [set(_keys(search(world.engine, query, model="small"))) for query in queries]
+    true = [set(_keys(search(world.engine, query, model="small", exact=True))) for query in queries]
+
+    assert sum(len(a & b) for a, b in zip(near, true, strict=True)) >= 0.99 * 200
+
+
 @pytest.mark.parametrize("repeats", [1, 400], ids=["measured one by one", "through the index"])
 def test_a_filtered_search_is_complete_even_when_all_near_texts_belong_to_others(world: World, repeats: int) -> None:
     query = np.zeros(16, dtype=np.float32)
