@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from scripts.bench import faults
 
 _BAD_INPUT = 2
-_OTHERS = ("quota", "throughput", "scale", "kinds")
+_OTHERS = ("quota", "throughput", "scale", "kinds", "forecast")
 
 
 def main(argv: Sequence[str]) -> int:

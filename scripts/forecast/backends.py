@@ -31,6 +31,8 @@ SWEEP_ID = 0
 EARLIER_CALL = 0
 """The call that an answer of an earlier sweep is from."""
 
+_POINTS = 2_000  # of a run's curve: its memory must not grow with the jobs
+
 Known = Callable[[Sequence[str], Modality], frozenset[str]]
 Block = Callable[[int], Sequence[JobDraft]]
 
@@ -66,7 +68,7 @@ class FlowLedger:
     budget_usd: float | None = None
     stopped: str = ""
     count: Count = field(default_factory=Count)
-    curve: list[tuple[float, int]] = field(default_factory=list)  # (time, jobs ended by then), a point a commit
+    curve: list[tuple[float, int]] = field(default_factory=list)  # (time, jobs ended by then)
     last_s: float = 0.0
     _pending: dict[ChunkRef, dict[int, Job]] = field(default_factory=dict)
     _fences: dict[ChunkRef, int] = field(default_factory=dict)
@@ -132,12 +134,8 @@ class FlowLedger:
                 self.count.failed += job.state is JobState.FAILED
                 self.count.cached += job.cached and job.state is JobState.DONE
         self.last_s = self.clock.monotonic()
-        self.curve.append((self.last_s, self.count.ended))
-
-    async def spent(self, sweep_id: int) -> float:
-        """USD, for a gate that asks."""
-        del sweep_id
-        return self.count.cost_usd or 0.0
+        if not self.curve or self.count.ended - self.curve[-1][1] >= self.plan.jobs_total // _POINTS:
+            self.curve.append((self.last_s, self.count.ended))
 
     def left(self, ref: ChunkRef) -> bool:
         """Whether a chunk that a worker gave back has jobs to do."""

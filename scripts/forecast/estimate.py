@@ -52,13 +52,14 @@ class Estimate:
         return [run.duration_s + (left_out / rate(run) if left_out else 0.0) for run in self.runs]
 
 
-def estimate(inputs: int, work: MakeWork, situation: Situation, *, variants: int, whole: int = WHOLE) -> Estimate:
-    """Simulates a sweep several times; ``work`` makes one of so many of its inputs."""
+def estimate(
+    inputs: int, work: MakeWork, situation: Situation, *, variants: int, whole: int = WHOLE, runs: int | None = None
+) -> Estimate:
+    """Simulates a sweep several times, or ``runs`` times; ``work`` makes one of so many of its inputs."""
     most = max(1, whole // variants)
     if inputs <= most:
-        return Estimate(
-            inputs=inputs, simulated=inputs, variants=variants, runs=_runs(work(inputs), inputs * variants, situation)
-        )
+        played = tuple(play(work(inputs), situation, seed=seed) for seed in range(runs or _enough(inputs * variants)))
+        return Estimate(inputs=inputs, simulated=inputs, variants=variants, runs=played)
     chunk = work(1).plan.chunk_size
     in_work = sum(worker.slots for worker in situation.workers) * chunk
     part = min(most, max(_LEAST, _WAVES * in_work) // variants)
@@ -69,13 +70,14 @@ def estimate(inputs: int, work: MakeWork, situation: Situation, *, variants: int
         if steady or part == most:
             break
         part = min(most, 2 * part)
-    runs = (trial, *_runs(task, part * variants, situation, first=1, even=True))
-    return Estimate(inputs=inputs, simulated=part, variants=variants, runs=runs, steady=steady)
+    seeds = range(1, runs or _enough(part * variants))
+    played = (trial, *(play(task, situation, seed=seed, even=True) for seed in seeds))
+    return Estimate(inputs=inputs, simulated=part, variants=variants, runs=played, steady=steady)
 
 
-def _runs(work: Work, jobs: int, situation: Situation, *, first: int = 0, even: bool = False) -> tuple[Run, ...]:
-    count = min(max(_JOBS // jobs, _RUNS[0]), _RUNS[1])
-    return tuple(play(work, situation, seed=seed, even=even) for seed in range(first, count))
+def _enough(jobs: int) -> int:
+    """Runs of so many jobs each."""
+    return min(max(_JOBS // jobs, _RUNS[0]), _RUNS[1])
 
 
 def rate(run: Run, first: float = _FIRST, last: float = _LAST) -> float:

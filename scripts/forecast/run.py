@@ -31,6 +31,7 @@ from tasks.registry import kind as kind_of
 
 _WHOLE_EMBEDDING = 40_000  # jobs: thousands of them share a call
 _RULES_ANSWERS = 16
+_LEARNED = 256  # calls; the gate remembers some two hundred
 
 
 def forecast(
@@ -108,6 +109,7 @@ class _Study:
             concurrency=concurrency,
             manners=manners,
             machinery=machinery,
+            warm_calls=_LEARNED if any(each.measured for each in manners.values()) else 0,
         )
         return situation, [*about_manners, *about_limits, *about_workers, about_cpu]
 

@@ -5,7 +5,7 @@ import random
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from core.cache.memory import MemoryCache
@@ -38,6 +38,7 @@ from scripts.forecast.values import Situation
 
 _START = 1_800_000_000.0
 _AGAIN_S = 0.2  # the feeder's pause before it publishes a chunk that was given back
+_LONG_AGO_S = 75.0  # what was sent before is out of every minute's count
 _KEPT = 20_000  # answers that a run remembers for equal requests
 
 
@@ -56,7 +57,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What a run came to. ``curve``: (time, jobs ended by then), a point a commit."""
+    """What a run came to. ``curve``: (time, jobs ended by then)."""
 
     duration_s: float
     count: Count
@@ -73,45 +74,37 @@ def play(work: Work, situation: Situation, *, seed: int, even: bool = False) -> 
 
 async def _play(work: Work, situation: Situation, rng: random.Random, *, even: bool) -> Run:
     clock = looping.LoopClock(_START)
-    ledger = FlowLedger(
-        plan=work.plan,
-        block=work.block,
-        known=work.known,
-        clock=clock,
-        trip_s=situation.machinery.ledger_s,
-        budget_usd=work.budget_usd,
-    )
     models = {(variant.provider, variant.model) for variant in work.plan.variants}
     models |= {(target.provider, target.model) for target in work.plan.reroute}
     draws = {key: Draws(situation.manners[key], rng, even=even) for key in sorted(models)}
-    gate = MemoryGate(lambda name: situation.limits[name], clock, spent=ledger.spent)
-    ground = _Ground(
-        work=work,
-        situation=situation,
-        clock=clock,
-        ledger=ledger,
-        gate=DistantGate(gate=gate, clock=clock, trip_s=situation.machinery.gate_s),
-        cache=DistantCache(cache=MemoryCache(clock, most=_KEPT), clock=clock, trip_s=situation.machinery.cache_s),
-        draws=draws,
-    )
+    gate = MemoryGate(lambda name: situation.limits[name], clock)
+    sweep = _Sweep.of(work, situation, clock, gate, draws)
+    if situation.warm_calls:
+        await _Sweep.of(_rehearsal(work, situation.warm_calls), situation, clock, gate, draws).run()
+        await clock.sleep(_LONG_AGO_S)
+    await gate.set_spent(SWEEP_ID, 0.0)
+    began = clock.monotonic()
     await clock.sleep(situation.machinery.pickup_s)
-    async with AsyncExitStack() as stack:
-        engines = [await stack.enter_async_context(ground.engine()) for _ in situation.workers]
-        for wave in work.waves:
-            await ground.wave(wave, engines)
+    await sweep.run()
     return Run(
-        duration_s=ledger.last_s,
-        count=ledger.count,
-        curve=ledger.curve,
-        stopped=ledger.stopped,
-        in_flight_s=ground.tally.in_flight_s,
-        busy_s=sum(core.busy_s for core in ground.cores),
+        duration_s=sweep.ledger.last_s - began,
+        count=sweep.ledger.count,
+        curve=[(at - began, ended) for at, ended in sweep.ledger.curve],
+        stopped=sweep.ledger.stopped,
+        in_flight_s=sweep.tally.in_flight_s,
+        busy_s=sum(core.busy_s for core in sweep.cores),
     )
+
+
+def _rehearsal(work: Work, jobs: int) -> Work:
+    """Some jobs of the sweep, for nothing but what the gate learns from them."""
+    blocks = min(work.waves[0].stop, max(1, jobs // (work.plan.chunk_size * len(work.plan.variants))))
+    return replace(work, waves=(range(blocks),), known=lambda _prints, _modality: frozenset(), budget_usd=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Ground:
-    """What all workers of a run share."""
+class _Sweep:
+    """A sweep's work and what all workers share of it. The gate and the provider outlive it."""
 
     work: Work
     situation: Situation
@@ -122,6 +115,40 @@ class _Ground:
     draws: Mapping[tuple[str, str], Draws]
     tally: Tally = field(default_factory=Tally)
     cores: list[Core] = field(default_factory=list)
+
+    @classmethod
+    def of(
+        cls,
+        work: Work,
+        situation: Situation,
+        clock: looping.LoopClock,
+        gate: MemoryGate,
+        draws: Mapping[tuple[str, str], Draws],
+    ) -> "_Sweep":
+        trips = situation.machinery
+        return cls(
+            work=work,
+            situation=situation,
+            clock=clock,
+            ledger=FlowLedger(
+                plan=work.plan,
+                block=work.block,
+                known=work.known,
+                clock=clock,
+                trip_s=trips.ledger_s,
+                budget_usd=work.budget_usd,
+            ),
+            gate=DistantGate(gate=gate, clock=clock, trip_s=trips.gate_s),
+            cache=DistantCache(cache=MemoryCache(clock, most=_KEPT), clock=clock, trip_s=trips.cache_s),
+            draws=draws,
+        )
+
+    async def run(self) -> None:
+        """Until the last job has ended, or the sweep has stopped."""
+        async with AsyncExitStack() as stack:
+            engines = [await stack.enter_async_context(self.engine()) for _ in self.situation.workers]
+            for wave in self.work.waves:
+                await self.wave(wave, engines)
 
     async def wave(self, blocks: range, engines: list[Engine]) -> None:
         """All chunks of some blocks, in their providers' queues from the start."""

@@ -84,6 +84,7 @@ class Situation:
     concurrency: Mapping[str, int]
     manners: Mapping[tuple[str, str], Manner]
     machinery: Machinery
+    warm_calls: int = 0  # the gate has learned from so many, and knows how many may be in flight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
