@@ -27,6 +27,8 @@ def test_two_providers_race_for_each_job_and_every_request_that_they_saw_is_a_ro
     world: tuple[Arena, Simulator, Simulator], eventually: Callable[..., None]
 ) -> None:
     made, own, other = world
+    for simulator in (own, other):
+        simulator.tell("reset")
     own.tell("faults", {"fail": ["hang:0.5"]})
     made.submit("race", 64, parallel_attempts=2, reroute=(OTHER,), on_open="reroute")
 
