@@ -14,11 +14,13 @@ from tasks.docstring.names import unresolved
 _MAX_SUMMARY, _MAX_FIELD, _MAX_DESCRIPTION = 120, 500, 2_000
 _NO_RESULT = frozenset({"None", "NoReturn", "Never", "typing.NoReturn", "typing.Never"})
 _MARKUP = re.compile(
-    r"```|>>>|\b(?:TODO|FIXME|XXX)\b|<(?:summary|description|placeholder|name)>"
+    r"```|>>>|<(?:summary|description|placeholder|name)>"
     r"|^\s*(?:[@:](?:param|type|returns?|rtype|raises?|yields?|ivar)\b|[-=~]{3,}\s*$)"
     r"|^\s*(?:Args|Arguments|Parameters|Returns?|Raises|Yields?|Attributes|Examples?|Notes?)\s*:?\s*$",
     re.MULTILINE | re.IGNORECASE,
 )
+_CODE = re.compile(r"`[^`]*`")
+_MARKER = re.compile(r"\b(?:TODO|FIXME|XXX)\b|\b(?i:todo|fixme):")  # a variable may be called `todo`
 _TYPOGRAPHY = str.maketrans(
     {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-", "\u2011": "-"}
     | {"\u2026": "...", "\u00a0": " "}
@@ -76,7 +78,7 @@ def _texts(answer: DocstringAnswer) -> Iterator[str]:
     if any(len(text) > _MAX_FIELD for text in [*fields, answer.returns or "", answer.yields or ""]):
         yield f"a field is longer than {_MAX_FIELD} characters"
     text = _all_text(answer)
-    found = _MARKUP.search(text)
+    found = _MARKUP.search(text) or _MARKER.search(_CODE.sub(" ", text))
     if found:
         yield f"plain sentences only: {found.group().strip()!r} does not belong into a field"
     if any(unicodedata.category(char) in _CONTROL and char not in "\n\t" for char in text):
@@ -104,7 +106,7 @@ def _all_text(answer: DocstringAnswer) -> str:
 
 def _is_english(text: str) -> bool:
     """Cheap: ASCII letters for the most part, and not more words of other languages than English ones."""
-    prose = re.sub(r"`[^`]*`", " ", text)
+    prose = _CODE.sub(" ", text)
     letters = [char for char in prose if char.isalpha()]
     if sum(char.isascii() for char in letters) < 0.9 * len(letters):
         return False

@@ -177,3 +177,9 @@ def test_the_prompt_is_known_again_after_a_repair_turn_and_others_are_not(tmp_pa
     assert KIND.answer(repaired) == KIND.answer(messages)
     assert KIND.answer([Message(role="user", content="Facts:\n{}")]) is None
     assert KIND.answer([messages[0], Message(role="user", content="Facts:\nno json")]) is None
+
+
+def test_a_variable_that_is_called_todo_may_be_named_but_nothing_is_left_to_do(tmp_path: Path) -> None:
+    work = job(tmp_path, "def f(todo, TODO):\n    return todo.pop(TODO)\n")
+    assert isinstance(verdict(work, description="Takes from `todo` what `TODO` names; the todo list stays."), Accepted)
+    assert isinstance(verdict(work, description="TODO: tell more."), Rejected)
