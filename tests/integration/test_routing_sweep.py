@@ -37,7 +37,8 @@ def test_two_providers_race_for_each_job_and_every_request_that_they_saw_is_a_ro
     assert (ended.done, ended.failed) == (64, 0)
     eventually(lambda: made.status("race").state == "done")
     ended = made.status("race")
-    assert ended.calls == own.stats()["requests"] + other.stats()["requests"]
+    seen = own.stats()["requests"] + other.stats()["requests"]
+    assert seen <= ended.calls <= seen + ended.calls_unknown  # one may be cut off before its provider has read it
     assert ended.calls_unknown > 0
     assert ended.cost_usd is not None
     assert ended.cost_usd_max is not None
