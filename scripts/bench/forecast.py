@@ -1,80 +1,13 @@
-"""`sweep submit --simulate` against what then happens: the same jobs, forecast from history, then run."""
+"""``python -m scripts.bench forecast``: of `make bench` only the rows of forecasts; ``reports/bench-forecast.json``."""
 
-import json
-import subprocess
-import sys
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-
-import redis
-
-from core.settings import child_environment
-from core.sweep import Target
 from scripts.bench import report
-from scripts.bench.arena import Arena, Stalled, arena, wait_for
-from scripts.bench.report import Row
-from scripts.bench.throughput.ground import Ground, NotMeasured
-
-_GOAL = 0.05
-_CHUNK = 16
-_LONG_S = 180.0
-_SLOTS = 32
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Case:
-    """A provider and a sweep. Its own model keeps its history apart from the others'."""
-
-    name: str
-    model: str
-    jobs: int
-    history: int
-    simulator: Mapping[str, Any]
-    settings: Mapping[str, str] = field(default_factory=dict)
-
-
-_LATENCY = "lognormal:0.5,0.5"
-_CASES = (
-    _Case(
-        name="3,000 requests a minute",
-        model="gpt-4o-mini",
-        jobs=1_200,
-        history=400,
-        simulator={"latency": _LATENCY, "rpm": 3000},
-        settings={"OPENAI_RATE_LIMIT_RPM": "3000"},
-    ),
-    _Case(
-        name="no limit, 64 calls in flight",
-        model="gpt-4o",
-        jobs=2_000,
-        history=1_500,
-        simulator={"latency": _LATENCY},
-        settings={"OPENAI_MAX_CONCURRENT_REQUESTS": "64"},
-    ),
-    _Case(
-        name="one call in twenty answered with 503",
-        model="gpt-4.1-mini",
-        jobs=1_200,
-        history=600,
-        simulator={"latency": _LATENCY, "rpm": 3000, "fail": "503:0.05"},
-        settings={"OPENAI_RATE_LIMIT_RPM": "3000"},
-    ),
-    _Case(
-        name="200,000 tokens a minute",
-        model="gpt-4.1",
-        jobs=800,
-        history=400,
-        simulator={"latency": _LATENCY, "tpm": 200_000},
-        settings={"OPENAI_RATE_LIMIT_TPM": "200000"},
-    ),
-)
+from scripts.bench.arena import arena
+from scripts.bench.throughput.forecasts import forecasts
+from scripts.bench.throughput.ground import Ground
 
 
 def run() -> int:
-    """Only these rows; writes ``reports/bench-forecast.json``."""
+    """1 when a row does not hold."""
     with arena() as stage:
         ground = Ground(arena=stage, simulator=stage.simulator(answers="fast"))
         forecasts(ground)
@@ -82,74 +15,3 @@ def run() -> int:
     for note in ground.notes:
         print(f"- {note}")
     return code
-
-
-def forecasts(ground: Ground) -> None:
-    """Each case: some calls for a history, a forecast, the sweep itself."""
-    for case in _CASES:
-        try:
-            _compare(ground, case)
-        except (NotMeasured, Stalled) as exc:
-            ground.note(f"forecast, {case.name}: not measured: {exc}")
-
-
-def _compare(ground: Ground, case: _Case) -> None:
-    stage = ground.arena
-    stage.stop_workers()
-    stage.workers.clear()
-    with redis.Redis.from_url(stage.environment["REDIS_URL"]) as gate:
-        gate.flushdb()  # what it has learned of the last case's limits
-    before = dict(stage.environment)
-    stage.simulator(answers="fast", **case.simulator)
-    stage.environment = {**stage.environment, **case.settings}
-    try:
-        stage.worker(slots=_SLOTS)
-        _seconds(stage, case, f"history-{case.model}", case.history)
-        found = _foretold(stage, case)
-        measured = _seconds(stage, case, f"measured-{case.model}", case.jobs)
-        failed = stage.status(f"measured-{case.model}").calls_failed
-    finally:
-        stage.environment = before
-    foretold = found["duration_s"]
-    ground.note(f"forecast, {case.name}: {found['failed_calls']:.0f} failed calls foretold, {failed} measured")
-    off = abs(foretold["value"] / measured - 1)
-    ground.rows += [
-        Row(row=f"forecast, {case.name}: measured", value=measured, unit="s", goal="", holds=None),
-        Row(
-            row=f"forecast, {case.name}: foretold, bound by {found['bound_by']}",
-            value=foretold["value"],
-            unit=f"s ({foretold['low']:.1f} to {foretold['high']:.1f})",
-            goal="",
-            holds=None,
-        ),
-        Row(row=f"forecast, {case.name}: off by", value=100 * off, unit="%", goal="<= 5", holds=off <= _GOAL),
-    ]
-
-
-def _foretold(stage: Arena, case: _Case) -> Any:
-    """What the command says, with what it finds: the history, the settings, the worker that runs."""
-    source = stage.directory / f"foretold-{case.model}.jsonl"
-    name = f"measured-{case.model}"  # the very prompts that are then measured: tokens are time
-    lines = (json.dumps({"id": f"{i:07}", "prompt": f"{name}: question {i}?"}) for i in range(case.jobs))
-    source.write_text("\n".join(lines))
-    words = ["submit", "prompt", str(source), "-n", "foretold", "-m", case.model, "--on-open", "wait"]
-    done = subprocess.run(  # noqa: S603 - our own command
-        [Path(sys.executable).with_name("sweep"), *words, "--chunk-size", str(_CHUNK), "--simulate", "--json"],
-        cwd=stage.directory,  # nobody's .env
-        env=child_environment(stage.environment),
-        capture_output=True,
-        text=True,
-        timeout=_LONG_S,
-        check=False,
-    )
-    if done.returncode:
-        raise NotMeasured(done.stderr.strip())
-    return json.loads(done.stdout)
-
-
-def _seconds(stage: Arena, case: _Case, name: str, jobs: int) -> float:
-    """From the submission's end to the last row."""
-    stage.submit(name, jobs, chunk_size=_CHUNK, targets=(Target(provider="openai", model=case.model),))
-    began = time.perf_counter()
-    wait_for(f"the end of {name}", lambda: not stage.status(name).pending, timeout_s=_LONG_S, every_s=0.05)
-    return time.perf_counter() - began

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from scripts.bench import report
 from scripts.bench.arena import Stalled, arena
-from scripts.bench.throughput import chat, edges, others, tail, vectors
+from scripts.bench.throughput import chat, edges, forecasts, others, tail, vectors
 from scripts.bench.throughput.ground import Ground, NotMeasured, busy
 
 _PLAYS = (
@@ -19,6 +19,7 @@ _PLAYS = (
     chat.in_flight,
     tail.stragglers,
     vectors.embeddings,
+    forecasts.forecasts,
     edges.idle,
     edges.submit,
     edges.command,
