@@ -13,6 +13,7 @@ from core.cache.memory import MemoryCache
 from core.calling import Caller
 from core.channels import Channel, Slots
 from core.company import Company
+from core.engine import Engine
 from core.errors import ProviderError, ProviderRefused
 from core.gate.memory import MemoryGate
 from core.heartbeat import Heartbeat
@@ -37,7 +38,7 @@ from core.model import (
     Variant,
     Verdict,
 )
-from core.pipeline import Engine, run_chunk
+from core.pipeline import run_chunk
 from core.ports import ChunkSummary, Limits
 from core.recorder import Recorder
 from core.retry import RetryPolicy

@@ -19,12 +19,13 @@ from core.calling import Caller
 from core.channels import Channel, Slots
 from core.clock import SystemClock
 from core.company import Company
+from core.engine import Engine
 from core.errors import InputError
 from core.gate.redis import RedisGate
 from core.heartbeat import Heartbeat
 from core.hedging import Hedges
 from core.model import ChunkRef
-from core.pipeline import Engine, run_chunk
+from core.pipeline import run_chunk
 from core.ports import ChunkSummary, Gate, GateStatus, Ledger, Limits
 from core.pricing import Meter
 from core.providers import create
@@ -52,7 +53,7 @@ _LOOK_S = 2.0
 def limits_of_all() -> dict[str, Limits]:
     """What the settings say of the limits of all providers, also those that a sweep is only rerouted to."""
     found = {name: provider_settings(name) for name in PREFIXES}
-    return {name: Limits(rpm=loaded.rate_limit_rpm, tpm=loaded.rate_limit_tpm) for name, loaded in found.items()}
+    return {name: loaded.limits() for name, loaded in found.items()}
 
 
 def _most_answers(provider: str) -> int | None:

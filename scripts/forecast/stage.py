@@ -12,10 +12,11 @@ from core.cache.memory import MemoryCache
 from core.calling import Caller
 from core.channels import Channel, Slots
 from core.company import Company
+from core.engine import Engine
 from core.gate.memory import MemoryGate
 from core.heartbeat import Heartbeat
 from core.model import Accepted, Answer, ChunkRef, Job, JsonObject, Rejected, Request, Variant, Verdict
-from core.pipeline import Engine, run_chunk
+from core.pipeline import run_chunk
 from core.ports import Kind, Meter
 from core.recorder import Recorder
 from core.retry import RetryPolicy
