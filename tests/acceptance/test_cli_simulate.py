@@ -9,10 +9,14 @@ def figures(told: Told) -> dict[str, dict[str, object]]:
     return {each["name"]: each for each in told.json()["assumptions"]}
 
 
+def sweeps(world: World) -> list[tuple[str, int]]:
+    return [(each["name"], each["calls"]) for each in world.sweep("ls", "--json").json()]
+
+
 def test_a_forecast_rests_on_the_workers_and_answers_that_there_are_and_changes_nothing(world: World) -> None:
     path = world.file("foretold.jsonl", *PROMPTS)
     world.sweep("submit", "prompt", path, "-n", "foretold-first", "--watch")
-    asked, listed = world.simulator.stats()["requests"], world.sweep("ls", "--json").out
+    before = (world.simulator.stats()["requests"], sweeps(world))
     told = world.sweep("submit", "prompt", path, "-n", "foretold-again", "--simulate", "--json")
     assert (told.json()["cached_jobs"], told.json()["calls"]) == (len(PROMPTS), 0)
     assert figures(told)["workers"]["source"] == "running now"
@@ -21,7 +25,7 @@ def test_a_forecast_rests_on_the_workers_and_answers_that_there_are_and_changes_
     assert fresh["calls"] >= len(PROMPTS)
     assert fresh["duration_s"]["low"] <= fresh["duration_s"]["value"] <= fresh["duration_s"]["high"]
     assert fresh["cost_usd"]["value"] > 0
-    assert (world.simulator.stats()["requests"], world.sweep("ls", "--json").out) == (asked, listed)
+    assert (world.simulator.stats()["requests"], sweeps(world)) == before
 
 
 def test_without_servers_a_forecast_says_that_nothing_is_known_and_starts_none(world: World, tmp_path: Path) -> None:
