@@ -20,12 +20,26 @@ def test_a_worker_that_is_told_to_stop_pays_nothing_twice(stage: Stage, hold: Ho
     assert case.stats["unique"] == case.stats["requests"] == case.jobs
 
 
-@pytest.mark.faults
-@pytest.mark.timeout(240)
 def test_a_frozen_feeder_is_deposed_and_fenced(stage: Stage, hold: Hold) -> None:
     stage.arena.stop_workers()
 
+    hold(processes.worker_frozen(stage, seconds=7))
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(240)
+def test_a_feeder_that_was_frozen_for_a_minute_is_fenced(stage: Stage, hold: Hold) -> None:
+    stage.arena.stop_workers()
+
     hold(processes.worker_frozen(stage))
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(240)
+def test_a_worker_told_to_stop_while_the_database_is_away_leaves_and_loses_nothing(stage: Stage, hold: Hold) -> None:
+    case = hold(processes.worker_terminated_away(stage))
+
+    assert case.stats["requests"] == case.jobs
 
 
 def test_a_worker_that_finds_no_database_asks_to_be_started_again(stage: Stage, unused_tcp_port: int) -> None:

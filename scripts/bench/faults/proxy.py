@@ -48,16 +48,16 @@ class Proxy:
         """Nothing passes from now on; or again."""
         self._loop.call_soon_threadsafe(self._open.clear if on else self._open.set)
 
-    def deafen(self, *, every: int = 1) -> None:
-        """The connections of this moment, or every so-manieth of them, fall silent for good."""
-        asyncio.run_coroutine_threadsafe(self._deafen(every), self._loop).result(10)
+    def deafen(self, most: int | None = None) -> None:
+        """The connections of this moment, or so many of them on which an answer is due, fall silent for good."""
+        asyncio.run_coroutine_threadsafe(self._deafen(most), self._loop).result(10)
 
     def reset(self, count: int, *, every: int) -> None:
         """So many of the next answers, every so-manieth, are broken off by a reset."""
         self._resets, self._every = count, every
 
-    async def _deafen(self, every: int) -> None:
-        for link in list(self._links)[::every]:
+    async def _deafen(self, most: int | None) -> None:
+        for link in sorted(self._links, key=lambda link: not link.unanswered)[:most]:
             link.deaf = True
             self.cut += link.unanswered
 
