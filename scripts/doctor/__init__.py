@@ -6,6 +6,7 @@ from core.settings import Settings
 from scripts.doctor.check import Check, State
 from scripts.doctor.machine import check_machine
 from scripts.doctor.providers import check_providers
+from scripts.doctor.routing import check_routing
 from scripts.doctor.servers import check_reachable, check_servers
 
 __all__ = ["Check", "State", "examine"]
@@ -22,3 +23,4 @@ def examine(loaded: Settings, *, migrate: bool = False, quick: bool = False) -> 
     yield from check_machine()
     yield from check_servers(loaded, migrate=migrate)
     yield from check_providers(loaded)
+    yield from check_routing()
