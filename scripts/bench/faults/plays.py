@@ -1,5 +1,6 @@
 """Which fault is played where: lanes with a world of their own, two of them at a time."""
 
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -170,7 +171,7 @@ def _played(stage: Stage, name: str, one: Play, rows: list[Row]) -> Case | None:
     except NotPlayable as exc:
         rows.append(judge.not_played(name, exc))
         return None
-    except (Stalled, LlmsweepError, OSError) as exc:
+    except (Stalled, LlmsweepError, OSError, subprocess.SubprocessError) as exc:
         rows.append(judge.stalled(name, exc))
         stage.keep_logs(report.DIRECTORY / f"faults-{name}.log")
         stage.clear()
