@@ -201,7 +201,7 @@ class Job(Base):
         CheckConstraint("state IN ('pending', 'done', 'fallback', 'failed', 'cancelled')", name="jobs_state_check"),
         UniqueConstraint("sweep_id", "key", name="jobs_sweep_id_key_key"),
         Index("jobs_chunk", "sweep_id", "chunk_no"),
-        {"postgresql_with": {"fillfactor": 50}},
+        {"postgresql_with": {"fillfactor": 35}},
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
