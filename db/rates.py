@@ -5,18 +5,17 @@ import sqlalchemy
 from core.routing import Rate, Rates
 from db.engine import transaction
 
-# Newest first along the index on created_at, and never more than so many rows. A 429 says nothing of a model, nor does
-# a call that nobody waited for.
+# Newest first along the index on created_at, and never more than so many rows, whatever became of them. A 429 says
+# nothing of a model, nor does a call that nobody waited for.
 _RATES = """
-    SELECT provider, model, kind, count(*), count(*) FILTER (WHERE good) FROM (
-        SELECT provider, model, coalesce(metadata_json ->> 'kind', '') AS kind,
-            status = 'success' AND coalesce(metadata_json ->> 'accepted', 'true') = 'true' AS good
-        FROM raw_calls
-        WHERE created_at >= now() - interval '6 hours' AND status <> 'unknown'
-          AND coalesce(error_json ->> 'status', '') <> '429'
-        ORDER BY created_at DESC LIMIT 5000
+    SELECT provider, model, coalesce(metadata_json ->> 'kind', ''), count(*),
+        count(*) FILTER (WHERE status = 'success' AND coalesce(metadata_json ->> 'accepted', 'true') = 'true')
+    FROM (
+        SELECT provider, model, status, metadata_json, error_json FROM raw_calls
+        WHERE created_at >= now() - interval '6 hours' ORDER BY created_at DESC LIMIT 5000
     ) AS newest
-    GROUP BY provider, model, kind
+    WHERE status <> 'unknown' AND coalesce(error_json ->> 'status', '') <> '429'
+    GROUP BY 1, 2, 3
 """
 
 
