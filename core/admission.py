@@ -119,6 +119,8 @@ class Entrance:
         sizes = [self._meter.prompt_tokens(request, exact=exact) for request in parcel.requests]
         worst = [self._meter.worst_case(*pair) for pair in zip(parcel.requests, sizes, strict=True)]
         prices = [usd for _, usd in worst]
+        most = sum(tokens for tokens, _ in worst)
+        output = min(_FIRST_GUESS * isinstance(first, ChatRequest), max(0, most - sum(sizes)))
         return Ask(
             call_id=await self._next_id(hold),
             provider=first.provider,
@@ -127,7 +129,8 @@ class Entrance:
             owner=self._owner,
             fingerprint=batch_fingerprint(list(parcel.fingerprints)),
             modality=first.modality,
-            tokens=min(sum(sizes) + _FIRST_GUESS * isinstance(first, ChatRequest), sum(tokens for tokens, _ in worst)),
+            tokens=min(sum(sizes) + output, most),
+            output_tokens=output,
             worst_usd=None if None in prices else sum(usd for usd in prices if usd is not None),
             budget_usd=hold.lease.budget_usd,
             template=first.version,

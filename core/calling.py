@@ -109,7 +109,14 @@ class Caller:
         await self._store(record, {print_: answer for print_, answer in pairs if not answer.flaw}, channel)
         await self._entrance.settle(
             ticket,
-            Settlement(health=Health.GOOD, tokens=reply.usage.total, cost_usd=cost, limits=reply.limits),
+            Settlement(
+                health=Health.GOOD,
+                tokens=reply.usage.total,
+                input_tokens=reply.usage.prompt - reply.usage.cached,
+                output_tokens=reply.usage.completion,
+                cost_usd=cost,
+                limits=reply.limits,
+            ),
         )
         return Called(record=record, answers=found)
 

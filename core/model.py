@@ -133,7 +133,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitHint:
-    """A limit that the provider's headers told: ``dimension`` is ``requests`` or ``tokens``, per minute."""
+    """A limit that the provider's headers told.
+
+    ``dimension``: ``requests``, ``tokens``, ``input_tokens`` or ``output_tokens``, a minute; ``requests_day`` or
+    ``tokens_day``.
+    """
 
     dimension: str
     limit: int

@@ -77,7 +77,12 @@ class Limits:
 
     rpm: int | None = None  # requests a minute
     tpm: int | None = None  # tokens a minute, prompt and completion together
+    itpm: int | None = None  # input tokens a minute
+    otpm: int | None = None  # output tokens a minute
+    rpd: int | None = None  # requests a day
+    tpd: int | None = None  # tokens a day
     in_flight: int | None = None  # calls at once
+    models: "Mapping[str, Limits]" = field(default_factory=dict)  # with limits of their own; the others share these
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +97,7 @@ class Ask:
     fingerprint: str
     modality: Modality
     tokens: int
+    output_tokens: int = 0  # part of tokens: the estimate of the completion
     worst_usd: float | None = None  # None: unknown price, not counted against the budget
     budget_usd: float | None = None  # the sweep's cap
     template: str = ""  # kind and version: the gate learns real tokens per template and model
@@ -108,7 +114,8 @@ class Ticket:
     epoch: int  # of the breaker when the ticket was given out
     probe: bool = False  # the one call that a half-open breaker lets through
     era: int = 0  # which life of the gate's state the ticket was given out in
-    pushed: float = 0.0  # the provider's sum of freezes by then; a later one moves the ticket behind it
+    pushed: float = 0.0  # the sum of freezes by then; a later one moves the ticket behind it
+    lane: str = ""  # whose quota it was booked in, where a model has limits of its own; empty: its provider's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +162,8 @@ class Settlement:
     health: Health
     sent: bool = True
     tokens: int | None = None  # real tokens; None: not known, the estimate stays
+    input_tokens: int | None = None  # without those from the provider's prompt cache: its input quota leaves them out
+    output_tokens: int | None = None
     cost_usd: float | None = None  # real cost; None: not known, the reservation stays spent
     freeze_s: float | None = None  # a 429: nobody sends to this provider for so long
     limits: tuple[LimitHint, ...] = ()

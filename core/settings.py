@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import InputError
+from core.ports import Limits
 
 M = TypeVar("M", bound=BaseSettings)
 
@@ -61,6 +62,20 @@ _MODELS = {
 }
 
 
+class ModelLimits(BaseModel):
+    """The limits of a model that does not share its provider's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rpm: int | None = Field(default=None, ge=1)
+    tpm: int | None = Field(default=None, ge=1)
+    itpm: int | None = Field(default=None, ge=1)
+    otpm: int | None = Field(default=None, ge=1)
+    rpd: int | None = Field(default=None, ge=1)
+    tpd: int | None = Field(default=None, ge=1)
+    in_flight: int | None = Field(default=None, ge=1)
+
+
 class ProviderSettings(BaseSettings):
     """One provider's settings. Times in seconds."""
 
@@ -80,6 +95,12 @@ class ProviderSettings(BaseSettings):
     max_concurrent_requests: int = Field(default=256, ge=1)
     rate_limit_rpm: int | None = Field(default=None, ge=1)
     rate_limit_tpm: int | None = Field(default=None, ge=1)
+    rate_limit_itpm: int | None = Field(default=None, ge=1)  # input tokens a minute
+    rate_limit_otpm: int | None = Field(default=None, ge=1)  # output tokens a minute
+    rate_limit_rpd: int | None = Field(default=None, ge=1)  # requests a day
+    rate_limit_tpd: int | None = Field(default=None, ge=1)  # tokens a day
+    rate_limit_in_flight: int | None = Field(default=None, ge=1)  # calls at once, of all workers together
+    model_limits: dict[str, ModelLimits] = Field(default_factory=dict)  # JSON: {"gpt-4o-mini": {"rpm": 5000}}
     cache_enabled: bool = True  # off: a sweep takes no answers that other sweeps have paid for
     cache_ttl: float = Field(default=3600, gt=0)
     cache_max_size: int | None = Field(default=None, ge=1)  # answers; None: the cache server's memory decides
@@ -90,6 +111,20 @@ class ProviderSettings(BaseSettings):
     endpoint: str = ""
     deployment: str = ""
     api_version: str = "2024-10-21"
+
+    def limits(self) -> Limits:
+        """What the account allows, as far as the settings tell."""
+        return Limits(
+            rpm=self.rate_limit_rpm,
+            tpm=self.rate_limit_tpm,
+            itpm=self.rate_limit_itpm,
+            otpm=self.rate_limit_otpm,
+            rpd=self.rate_limit_rpd,
+            tpd=self.rate_limit_tpd,
+            in_flight=self.rate_limit_in_flight,
+            models={name: Limits(**own.model_dump()) for name, own in self.model_limits.items()},
+        )
+
     # local only
     model_path: Path | None = None
 

@@ -53,7 +53,7 @@ _LOOK_S = 2.0
 def limits_of_all() -> dict[str, Limits]:
     """What the settings say of the limits of all providers, also those that a sweep is only rerouted to."""
     found = {name: provider_settings(name) for name in PREFIXES}
-    return {name: Limits(rpm=loaded.rate_limit_rpm, tpm=loaded.rate_limit_tpm) for name, loaded in found.items()}
+    return {name: loaded.limits() for name, loaded in found.items()}
 
 
 def _most_answers(provider: str) -> int | None:

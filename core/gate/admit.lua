@@ -1,4 +1,4 @@
--- {'admit', provider, call_id, model, tokens, sweep, worst or -1, cap or -1, pos, ask as JSON}
+-- {'admit', lane, call_id, model, tokens, sweep, worst or -1, cap or -1, pos, ask as JSON, output tokens}
 -- answers {'ticket', delay, slot, booked, epoch, probe, pushed}, {'wait', seconds, reason, pos} or
 -- {'refused', reason, detail, retry_in or -1}.
 local MAX_WAIT = 2  -- who waits longer asks in between: estimates that turn out too high make room
@@ -19,59 +19,82 @@ end
 
 -- Who would wait longer than the horizon, takes a place in the line and comes back when its turn is near. The line books
 -- nothing: whoever is there when the schedule runs dry may go, so places of the dead cost nothing.
-local function queue(p, call_id, t, pos, step, now)
+local function queue(l, call_id, t, pos, step, now)
   local ahead = t - now
   if ahead <= HORIZON then
-    if ahead <= HORIZON / 4 or p.line <= now + HORIZON then return nil end
+    if ahead <= HORIZON / 4 or l.line <= now + HORIZON then return nil end
     if pos > 0 and pos <= now + HORIZON then return nil end
   end
   if pos > 0 then
     pos = math.max(pos, t)  -- whoever was overtaken by a freeze or by real figures stays before those who come now
   else
-    pos = math.max(p.line, t)
-    p.line = pos + step
+    pos = math.max(l.line, t)
+    l.line = pos + step
   end
   return { 'wait', math.min(MAX_WAIT * (0.5 + call_id % 97 / 194), math.max(0.02, pos - now - HORIZON / 2)), 'quota', pos }
 end
 
-local function admit(op, era, limits, now)
-  local p = provider(op[2], era, limits, now)
-  local call_id, model, est, sweep, worst, cap = op[3], op[4], op[5], op[6], op[7], op[8]
-  local retry, probe = ask_breaker(p.b, now)
-  if retry > 0 then return { 'refused', 'breaker_open', 'provider ' .. p.name .. ' keeps failing', retry } end
-  local limit = p.d[2].limit
-  if limit > 0 and est > limit then
-    return { 'refused', 'too_large', string.format('%d tokens, but %s allows %d a minute', est, p.name, limit), -1 }
+local LABELS = { tokens = 'tokens', input = 'input tokens', output = 'output tokens' }
+
+-- What the call will take, by what dimensions count; or why it never fits into one. How much it will answer is a guess,
+-- which is no reason to refuse it.
+local function amounts(l, model, est, out)
+  local guess = { requests = 1, tokens = est, input = est - out, output = out }
+  local costs = { requests = 1, tokens = expected(l.models, model, est), input = 0, output = 0 }
+  if l.counted.input then costs.input = expected(l.models, model .. ' input', est - out) end
+  if l.counted.output then costs.output = expected(l.models, model .. ' output', out) end
+  for _, d in ipairs(l.live) do
+    if d.limit > 0 then
+      local counts = d.counts
+      if guess[counts] > d.limit and counts ~= 'output' then
+        local period = d.window > MINUTE and 'day' or 'minute'
+        return nil, string.format('%d %s, but %s allows %d a %s', guess[counts], LABELS[counts], l.name, d.limit, period)
+      end
+      costs[counts] = math.min(costs[counts], d.limit)
+    end
   end
-  if not has_room(p) then return { 'wait', 0.05 + call_id % 97 / 500, 'calls in flight', 0 } end
+  return costs
+end
+
+local function admit(op, era, request, now)
+  local l = lane(op[2], era, request, now)
+  local call_id, model, est, sweep, worst, cap, out = op[3], op[4], op[5], op[6], op[7], op[8], op[11]
+  local retry, probe = ask_breaker(l.p.b, now)
+  if retry > 0 then return { 'refused', 'breaker_open', 'provider ' .. string.match(l.name, '^[^/]*') .. ' keeps failing', retry } end
+  local costs, never = amounts(l, model, est, out)
+  if never then return { 'refused', 'too_large', never, -1 } end
+  if not has_room(l) then return { 'wait', 0.05 + call_id % 97 / 500, 'calls in flight', 0 } end
   local counts = worst >= 0 and cap >= 0
   if counts then
     local answer = check_budget(sweep, worst, cap, era, now)
     if answer then return answer end
   end
-  local tokens = expected(p.models, model, est)
-  if limit > 0 then tokens = math.min(tokens, limit) end
-  local costs = { 1, tokens }
-  local t, step = math.max(now, p.frozen), 0
-  for i, d in ipairs(p.d) do
-    t = math.max(t, earliest(d, costs[i], now))
-    if d.limit > 0 then step = math.max(step, seconds(d, costs[i])) end
+  local t, step = math.max(now, l.frozen), 0
+  for _, d in ipairs(l.live) do
+    local from = earliest(d, costs[d.counts], now)
+    if not d.h and from > now + HORIZON then return { 'wait', MAX_WAIT * (0.5 + call_id % 97 / 194), 'quota of the day', 0 } end
+    t = math.max(t, from)
+    if d.h and d.limit > 0 then step = math.max(step, seconds(d, costs[d.counts])) end
   end
-  local answer = queue(p, call_id, t, op[9], step, now)
+  local answer = queue(l, call_id, t, op[9], step, now)
   if answer then return answer end
 
-  for i, d in ipairs(p.d) do
-    book(d, costs[i], t)
+  for _, d in ipairs(l.live) do
+    book(d, costs[d.counts], t)
   end
-  if probe then lease_probe(p.b, call_id, now) end
+  if probe then lease_probe(l.p.b, call_id, now) end
   local slot = math.floor(t)
-  local intent = string.format('%.6f %d %d %.0f %d ', now, slot, tokens, counts and worst or -1, est) .. op[10]
-  if redis.call('HSETNX', p.intents, call_id, intent) == 1 then
-    p.flying = p.flying + 1
+  local booked, guessed = costs.tokens, est
+  if l.counted.input or l.counted.output then
+    booked, guessed = string.format('%d/%d/%d', booked, costs.input, costs.output), string.format('%d/%d', est, out)
+  end
+  local intent = string.format('%.6f %d %s %.0f %s ', now, slot, booked, counts and worst or -1, guessed) .. op[10]
+  if redis.call('HSETNX', l.intents, call_id, intent) == 1 then
+    l.flying = l.flying + 1
     if counts then reserve(sweep, worst) end
   else
     -- The same call again: its first ticket never reached anybody. Its money is reserved already.
-    redis.call('HSET', p.intents, call_id, intent)
+    redis.call('HSET', l.intents, call_id, intent)
   end
-  return { 'ticket', t - now, slot, tokens, p.b.epoch, probe, p.pushed }
+  return { 'ticket', t - now, slot, costs.tokens, l.p.b.epoch, probe, l.pushed }
 end

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from core.gate.rows import NUMBERS, told
 from core.model import Modality
 from core.ports import (
     Admission,
@@ -36,8 +37,7 @@ BUDGET_UNKNOWN = "budget unknown"
 EPOCH = 1_750_000_000  # as in clock.lua
 
 _NANO = 1_000_000_000
-_FOR_ALL = frozenset({"quota", "calls in flight"})  # reasons that are the provider's, not a sweep's
-_DIMENSIONS = {"requests": 1, "tokens": 2}
+_FOR_ALL = frozenset({"quota", "quota of the day", "calls in flight"})  # reasons that are the provider's, not a sweep's
 _PLACES = 20_000  # waiting calls whose place in the line is remembered
 
 
@@ -59,23 +59,27 @@ class ScriptedGate(ABC):
         """Runs one operation; raises GateUnavailable."""
 
     @abstractmethod
+    async def _intents(self, provider: str) -> Sequence[tuple[str, Intent]]:
+        """Calls that were admitted and not yet settled, each with its lane."""
+
     async def intents(self, provider: str) -> Sequence[Intent]:
-        """Calls that were admitted and not yet settled."""
+        """Calls that were admitted and not yet settled, of all processes."""
+        return [found for _, found in await self._intents(provider)]
 
     async def admit(self, ask: Ask) -> Admission:
         """Asks for one call. Never sleeps."""
-        admission = self._admission(ask, await self._run(self._admit_op(ask)))
+        admission = await self._asked(ask)
         if self._spent is None or not isinstance(admission, Wait) or admission.reason != BUDGET_UNKNOWN:
             return admission
         await self.set_spent(ask.sweep_id, await self._spent(ask.sweep_id))
-        return self._admission(ask, await self._run(self._admit_op(ask)))
+        return await self._asked(ask)
 
     async def turn(self, ticket: Ticket) -> None:
         """Sleeps until the ticket's call may go, behind any freeze that this process has heard of meanwhile."""
         known, wait = ticket.pushed, ticket.delay_s
         while wait > 0:
             await self._clock.sleep(wait)
-            pushed = self._pushed.get(ticket.ask.provider, known)
+            pushed = self._pushed.get(_lane(ticket), known)
             known, wait = pushed, pushed - known
 
     async def settle(self, ticket: Ticket, settlement: Settlement) -> None:
@@ -86,10 +90,10 @@ class ScriptedGate(ABC):
         """Drops intents; what they had reserved counts as spent."""
         if not call_ids:
             return
-        known = {intent.ask.call_id: intent.ask for intent in await self.intents(provider)}
+        known = {found.ask.call_id: (lane, found.ask.sweep_id) for lane, found in await self._intents(provider)}
         await asyncio.gather(
             *(
-                self._run(["forget", provider, call_id, known[call_id].sweep_id])
+                self._run(["forget", known[call_id][0], call_id, known[call_id][1]])
                 for call_id in call_ids
                 if call_id in known
             )
@@ -110,14 +114,23 @@ class ScriptedGate(ABC):
             frozen_s=frozen,
         )
 
-    def _limits(self, provider: str) -> list[int]:
-        found = self._limits_of(provider) if callable(self._limits_of) else self._limits_of.get(provider, Limits())
-        return [found.rpm or 0, found.tpm or 0, found.in_flight or 0]
+    def _limits(self, lane: str) -> list[int]:
+        provider, _, model = lane.partition("/")
+        found = self._of(provider)
+        return told(found.models.get(model, found))
+
+    def _of(self, provider: str) -> Limits:
+        return self._limits_of(provider) if callable(self._limits_of) else self._limits_of.get(provider, Limits())
+
+    async def _asked(self, ask: Ask) -> Admission:
+        op = self._admit_op(ask)
+        return self._admission(ask, op[1], await self._run(op))
 
     def _admit_op(self, ask: Ask) -> Op:
+        own = ask.model in self._of(ask.provider).models
         return [
             "admit",
-            ask.provider,
+            f"{ask.provider}/{ask.model}" if own else ask.provider,
             ask.call_id,
             _learned_by(ask),
             max(0, ask.tokens),
@@ -126,9 +139,10 @@ class ScriptedGate(ABC):
             nano(ask.budget_usd, up=False),
             self._places.get(ask.call_id, 0),
             _dump(ask),
+            min(max(0, ask.output_tokens), max(0, ask.tokens)),
         ]
 
-    def _admission(self, ask: Ask, answer: list[Any]) -> Admission:
+    def _admission(self, ask: Ask, lane: str, answer: list[Any]) -> Admission:
         place = self._places.pop(ask.call_id, 0.0)
         match answer:
             case ["ticket", delay, slot, tokens, epoch, probe, pushed]:
@@ -141,6 +155,7 @@ class ScriptedGate(ABC):
                     probe=probe,
                     era=self._era,
                     pushed=pushed,
+                    lane=lane,
                 )
             case ["wait", seconds, reason, at]:
                 if (at or place) and len(self._places) < _PLACES:
@@ -152,8 +167,8 @@ class ScriptedGate(ABC):
 
     def _heard(self, era: int, seq: int, pushed: list[list[Any]]) -> None:
         self._era, self._seq = era, max(seq, self._seq)
-        for provider, sum_s in pushed:
-            self._pushed[provider] = sum_s
+        for lane, sum_s in pushed:
+            self._pushed[lane] = sum_s
 
 
 def settle_op(ticket: Ticket, settlement: Settlement) -> Op:
@@ -161,17 +176,17 @@ def settle_op(ticket: Ticket, settlement: Settlement) -> Op:
     ask = ticket.ask
     hints = [
         [
-            _DIMENSIONS[hint.dimension],
+            NUMBERS[hint.dimension],
             hint.limit,
             -1 if hint.remaining is None else hint.remaining,
             hint.reset_s or 0,
         ]
         for hint in settlement.limits
-        if hint.dimension in _DIMENSIONS and hint.limit > 0
+        if hint.dimension in NUMBERS and hint.limit > 0
     ]
     return [
         "settle",
-        ask.provider,
+        _lane(ticket),
         ask.call_id,
         _learned_by(ask),
         ask.sweep_id,
@@ -184,13 +199,15 @@ def settle_op(ticket: Ticket, settlement: Settlement) -> Op:
         _counted(ask),
         -1 if settlement.freeze_s is None else settlement.freeze_s,
         hints,
+        -1 if settlement.input_tokens is None else settlement.input_tokens,
+        -1 if settlement.output_tokens is None else settlement.output_tokens,
     ]
 
 
 def unsent_op(admit: Op) -> Op:
     """The operation that gives back what an admit has booked for nobody."""
-    _, provider, call_id, model, _, sweep_id, *_ = admit
-    return ["settle", provider, call_id, model, sweep_id, 0, 0, "neutral", False, -1, 0, -1, -1, []]
+    _, lane, call_id, model, _, sweep_id, *_ = admit
+    return ["settle", lane, call_id, model, sweep_id, 0, 0, "neutral", False, -1, 0, -1, -1, [], -1, -1]
 
 
 def restore_op(ticket: Ticket) -> Op:
@@ -198,7 +215,11 @@ def restore_op(ticket: Ticket) -> Op:
     ask = ticket.ask
     worst = _counted(ask)
     intent = f"{ticket.slot} {ticket.tokens} {worst} {ask.tokens} {_dump(ask)}"
-    return ["restore", ask.provider, ask.call_id, ask.sweep_id, worst, intent]
+    return ["restore", _lane(ticket), ask.call_id, ask.sweep_id, worst, intent]
+
+
+def _lane(ticket: Ticket) -> str:
+    return ticket.lane or ticket.ask.provider
 
 
 def _learned_by(ask: Ask) -> str:

@@ -1,4 +1,5 @@
--- ARGV[1]: {"seq": what this client has seen, "limits": {provider: [rpm, tpm, in flight]}, "ops": [...]}
+-- ARGV[1]: {"seq": what this client has seen, "rows": dimensions (window.lua), "limits": {lane: [in flight, a limit a row]},
+-- "ops": [...]}
 -- An era ends when state was lost: a client has seen a later sequence number than the server knows. That covers a flush,
 -- a restart without persistence, and one whose log lacks the last second. Money waits in the first era as well: who
 -- finds an empty server cannot tell a new one from one that has been flushed.
@@ -19,35 +20,47 @@ local function read_era(seen, now)
   return era
 end
 
-local function restore(op, era, limits, now)
-  local p = provider(op[2], era, limits, now)
-  if redis.call('HSETNX', p.intents, op[3], string.format('%.6f ', now) .. op[6]) == 1 then
-    p.flying = p.flying + 1
+local function restore(op, era, request, now)
+  local l = lane(op[2], era, request, now)
+  if redis.call('HSETNX', l.intents, op[3], string.format('%.6f ', now) .. op[6]) == 1 then
+    l.flying = l.flying + 1
     if op[5] >= 0 then reserve(op[4], op[5]) end
   end
   return 1
 end
 
-local function forget(op, era, limits, now)
-  local p = provider(op[2], era, limits, now)
-  local intent = take_intent(p, op[3])
+-- {'forget', lane, call_id, sweep}
+local function forget(op, era, request, now)
+  local l = lane(op[2], era, request, now)
+  local intent = take_intent(l, op[3])
   if intent and intent.worst >= 0 then spend(op[4], intent.worst, intent.worst, era) end
-  if p.b.probe == op[3] then p.b.probe = 0 end
+  if l.p.b.probe == op[3] then l.p.b.probe = 0 end
   return 1
 end
 
-local function status(op, era, limits, now)
-  local p = provider(op[2], era, limits, now)
+-- {'status', provider}: of all its lanes. Who looks need not know the limits, and changes nothing.
+local function status(op, era, request, now)
+  local p = provider(op[2], now)
   local state = p.b.state
   if state == 'open' and now >= p.b.till then state = 'half_open' end
-  return { state, used(p.d[1], now, 0), used(p.d[2], now, 0), p.flying, math.max(0, p.frozen - now) }
+  local requests, tokens, flying, frozen = 0, 0, 0, 0
+  for _, name in ipairs(p.lanes) do
+    local l = lanes[name] or read_state('provider:' .. name)
+    if l then
+      requests = requests + (l.d.requests and used(l.d.requests, now, 0) or 0)
+      tokens = tokens + (l.d.tokens and used(l.d.tokens, now, 0) or 0)
+      frozen = math.max(frozen, l.frozen - now)
+    end
+    flying = flying + redis.call('HLEN', PREFIX .. 'intents:' .. name)
+  end
+  return { state, requests, tokens, flying, frozen }
 end
 
 local OPS = {
   admit = admit, settle = settle, restore = restore, forget = forget, status = status,
   set_spent = function(op, era) set_spent(op[2], op[3], era) return 1 end,
   ping = function() return 1 end,
-  now = function(op, era, limits, now) return now end,
+  lanes = function(op, era, request, now) return { now, provider(op[2], now).lanes } end,
 }
 
 local now = server_time()
@@ -55,12 +68,13 @@ local request = cjson.decode(ARGV[1])
 local era = read_era(request.seq, now)
 local out = {}
 for i, op in ipairs(request.ops) do
-  out[i] = OPS[op[1]](op, era, request.limits, now)
+  out[i] = OPS[op[1]](op, era, request, now)
 end
 local pushed = {}
-for name, p in pairs(touched) do
-  pushed[#pushed + 1] = { name, p.pushed }
+for name, l in pairs(lanes) do
+  pushed[#pushed + 1] = { name, l.pushed }
 end
+save_lanes()
 save_providers()
 save_budgets()
 redis.call('SET', PREFIX .. 'era', string.format('%.0f %.0f %.6f %.6f', era.born, era.seq, era.lost, era.settled), 'EX', DAY)

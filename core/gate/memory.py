@@ -15,14 +15,13 @@ class MemoryGate(ScriptedGate):
         super().__init__(limits, clock, spent)
         self._twin = Twin()
 
-    async def intents(self, provider: str) -> Sequence[Intent]:
-        """Calls that were admitted and not yet settled."""
-        return [intent(text, self._now()) for text in self._twin.intents(provider)]
+    async def _intents(self, provider: str) -> Sequence[tuple[str, Intent]]:
+        return [(lane, intent(text, self._now())) for lane, text in self._twin.intents(provider)]
 
     async def _run(self, op: Op) -> Any:
         answer = self._twin.run(op, self._seq, self._limits, self._now())
         if self._twin.era is not None:
-            pushed = [[name, p.pushed] for name, p in self._twin.providers.items()]
+            pushed = [[name, lane.pushed] for name, lane in self._twin.lanes.items()]
             self._heard(self._twin.era.born, self._twin.era.seq, pushed)
         return answer
 

@@ -21,11 +21,13 @@ from redis.exceptions import NoScriptError, RedisError
 
 from core.errors import GateUnavailable
 from core.gate.gate import LimitsOf, Op, ScriptedGate, SpentOf, intent, restore_op, unsent_op
+from core.gate.rows import ROWS
 from core.ports import Admission, Ask, Clock, Intent, Settlement, Ticket
 
 log = logging.getLogger(__name__)
 
-_PARTS = ("clock", "schedule", "breaker", "estimate", "provider", "budget", "admit", "settle", "main")
+_PARTS = ("clock", "window", "schedule", "breaker", "estimate", "provider", "lane", "budget", "admit", "settle", "main")
+_ROWS = [list(row) for row in ROWS]
 _PREFIX = "llmsweep:gate:"
 _BATCH = 256  # operations a script: about 3 ms of the server's time
 _GATHER_S = (
@@ -89,13 +91,15 @@ class RedisGate(ScriptedGate):
         """Ends a ticket. GateUnavailable: the settlement is told again when the server is back."""
         await super().settle(self._out.pop(ticket.ask.call_id, ticket), settlement)
 
-    async def intents(self, provider: str) -> Sequence[Intent]:
-        """Calls that were admitted and not yet settled, of all processes."""
-        now = await self._run(["now"])
-        with _translated():
-            async with asyncio.timeout(_TIMEOUT_S):
-                raw = await self._client.hvals(f"{_PREFIX}intents:{provider}")
-        return [intent(value.decode() if isinstance(value, bytes) else value, now) for value in raw]
+    async def _intents(self, provider: str) -> Sequence[tuple[str, Intent]]:
+        now, lanes = await self._run(["lanes", provider])
+        found = []
+        for lane in lanes:
+            with _translated():
+                async with asyncio.timeout(_TIMEOUT_S):
+                    raw = await self._client.hvals(f"{_PREFIX}intents:{lane}")
+            found += [(lane, intent(value.decode() if isinstance(value, bytes) else value, now)) for value in raw]
+        return found
 
     async def close(self) -> None:
         """Ends the background tasks. The client belongs to the caller."""
@@ -135,8 +139,8 @@ class RedisGate(ScriptedGate):
                 await asyncio.sleep(_GATHER_S)  # the wire's rhythm, not the engine's time
 
     async def _send(self, ops: list[Op]) -> list[Any]:
-        limits = {op[1]: self._limits(op[1]) for op in ops if len(op) > 1 and isinstance(op[1], str)}
-        payload = orjson.dumps({"seq": self._seq, "limits": limits, "ops": ops})
+        limits = {lane: self._limits(lane) for lane in {op[1] for op in ops if len(op) > 1} if isinstance(lane, str)}
+        payload = orjson.dumps({"seq": self._seq, "rows": _ROWS, "limits": limits, "ops": ops})
         with _translated():
             async with asyncio.timeout(_TIMEOUT_S):
                 try:

@@ -1,6 +1,7 @@
--- When may the next call go? One virtual queue a dimension (requests, tokens, ...), in seconds of quota.
+-- When may the next call go? A dimension of the quota is a window (window.lua) and, where it is paced, a virtual queue in
+-- seconds of quota.
 --
--- A dimension is a GCRA (ITU-T I.371, annex A): `tat` is the instant at which all that was booked is paid off, a
+-- The queue is a GCRA (ITU-T I.371, annex A): `tat` is the instant at which all that was booked is paid off, a
 -- booking of `cost` moves it by cost / rate, and a call goes at `tat - burst`. What is new is how a booking by estimate
 -- becomes the real figure. Putting the difference into `tat` as it is (a refund) overshoots: quota that nobody used
 -- while the queue was empty is gone, the provider's bucket was full by then. So each second keeps `h`, how far `tat`
@@ -8,50 +9,25 @@
 -- all later seconds as in Lindley's recursion (Proc. Camb. Phil. Soc. 48, 1952), which gives exactly the `tat`
 -- that the real figure would have led to, had it been known when it was booked. docs/gate.md has the proof and figures.
 --
--- A second's count `n` serves the sliding minute, which is checked as well.
-local SLOTS = 72       -- seconds kept: a minute, what is booked ahead, and some
+-- A day's quota is not paced: it may be used as fast as the minute's allow, and then its window must move on.
 local HORIZON = 1.2    -- seconds that are booked ahead; who would wait longer, books nothing
 local JITTER = 0.35    -- seconds by which a call may be late or early on its way
-local FREE = 1e6       -- h of a second without bookings
-local BURST = { 0.2, 0.4 }    -- seconds of quota that may be caught up, by dimension
-local FULL = { 1, 0.993 }     -- of the limit, in any minute: tokens in flight may turn out to be more
 
-local function new_dimension()
-  local d = { tat = 0, head = -1e9, since = 0, limit = 0, hint = 0, hint_at = 0, cap = 0, cap_until = 0, n = {}, h = {} }
-  for i = 1, SLOTS do
+local function new_dimension(row)
+  local d = { tat = 0, head = -1e9, since = 0, limit = 0, hint = 0, hint_at = 0, cap = 0, cap_until = 0, sum = 0, n = {} }
+  bind(d, row)
+  if d.burst > 0 then d.h = {} end
+  for i = 1, d.slots do
     d.n[i] = 0
-    d.h[i] = FREE
+    if d.h then d.h[i] = FREE end
   end
   return d
-end
-
-local function roll(d, second)
-  if second <= d.head then return end
-  for s = math.max(d.head + 1, second - SLOTS + 1), second do
-    d.n[s % SLOTS + 1] = 0
-    d.h[s % SLOTS + 1] = FREE
-  end
-  d.head = second
-end
-
--- What was booked in the minute before t, the oldest second in part.
-local function used(d, t, since)
-  local second = math.floor(t)
-  local sum = 0
-  for s = math.max(second - 59, since, d.head - SLOTS + 1), math.min(second, d.head) do
-    sum = sum + d.n[s % SLOTS + 1]
-  end
-  local oldest = second - 60
-  if oldest >= since and oldest > d.head - SLOTS and oldest <= d.head then
-    sum = sum + d.n[oldest % SLOTS + 1] * (1 - (t - second))
-  end
-  return sum
 end
 
 -- Seconds of quota that `cost` takes. A little less than all is used: 1 %, or 1.5 % where a second holds
 -- so few calls that one of them being late is felt.
 local function seconds(d, cost)
-  local rate = d.limit / 60 * d.ease
+  local rate = d.limit / d.window * d.ease
   return cost / (rate * (rate < 2 * cost and 0.985 or 0.99))
 end
 
@@ -66,19 +42,22 @@ end
 
 local function earliest(d, cost, now)
   if d.limit == 0 then return now end
-  local slack = 1 - JITTER - cost / (d.limit / 60 * d.ease)
-  local t = math.max(now, d.tat - math.max(0, math.min(d.burst, slack)))
+  local t = now
+  if d.h then
+    local slack = 1 - JITTER - cost / (d.limit / d.window * d.ease)
+    t = math.max(now, d.tat - math.max(0, math.min(d.burst, slack)))
+  end
   local over = used(d, t, d.since) + cost - d.limit * d.full
-  if over > 0 then t = t + seconds(d, over) end
-  return t
+  if over <= 0 then return t end
+  return d.h and t + seconds(d, over) or frees(d, over, now)
 end
 
 local function book(d, cost, t)
-  local second = math.floor(t)
-  roll(d, second)
-  local i = second % SLOTS + 1
-  d.n[i] = d.n[i] + cost
-  if d.limit == 0 then return end
+  local k = math.floor(t / d.width)
+  roll(d, k)
+  add(d, k, cost)
+  if d.limit == 0 or not d.h then return end
+  local i = k % d.slots + 1
   local ahead = d.tat - t
   if ahead < 0 and d.h[i] < 0 then
     d.h[i] = d.h[i] + ahead
@@ -91,12 +70,13 @@ end
 
 -- `delta` more (or less) than booked in that second.
 local function correct(d, second, delta)
-  if second <= d.head - SLOTS or second > d.head then return end
-  d.n[second % SLOTS + 1] = d.n[second % SLOTS + 1] + delta
-  if d.limit == 0 then return end
+  local k = math.floor(second / d.width)
+  if delta == 0 or k <= d.head - d.slots or k > d.head then return end
+  add(d, k, delta)
+  if d.limit == 0 or not d.h then return end
   local x = delta >= 0 and seconds(d, delta) or -seconds(d, -delta)
-  for s = second + 1, d.head do
-    local i = s % SLOTS + 1
+  for s = k + 1, d.head do
+    local i = s % d.slots + 1
     local h = d.h[i]
     if h < FREE then
       d.h[i] = h + x
@@ -112,11 +92,11 @@ local function set_limit(d, told, now)
   if d.hint > 0 and (limit == 0 or d.hint < limit) then limit = d.hint end
   if limit == d.limit then return false end
   local dropped = limit > 0 and limit < d.limit
-  if dropped then
+  if d.h and dropped then
     -- What was booked ahead takes longer now, and the minute so far was none of the new limit's.
     d.tat = now + math.max(0, d.tat - now) * d.limit / limit
     d.since = math.floor(now)
-  elseif d.limit == 0 then
+  elseif d.h and d.limit == 0 then
     d.tat = math.max(d.tat, now + d.burst)  -- empty-handed: no burst for a minute that nobody knows
     d.since = math.floor(now)
   end
@@ -125,13 +105,20 @@ local function set_limit(d, told, now)
 end
 
 -- What a response header told. An answer to an older call says nothing new. A remainder that must last for seconds
--- lowers the rate for a while: somebody else uses the same key.
+-- lowers the rate for a while: somebody else uses the same key. Of a day's quota it tells what others, or a state
+-- that was lost, have used.
 local function hint(d, limit, remaining, reset_s, second, now)
   if second < d.hint_at then return end
   d.hint_at = second
   d.hint = limit
-  if remaining >= 0 and reset_s > 1.5 and limit > 0 then
-    d.cap = math.max(remaining / reset_s, limit / 60 * 0.05)
+  if remaining < 0 then
+    d.cap_until = 0
+  elseif not d.h then
+    local k = math.floor(now / d.width)
+    roll(d, k)
+    add(d, k, math.max(0, limit - remaining - used(d, now, d.since)))
+  elseif reset_s > 1.5 then
+    d.cap = math.max(remaining / reset_s, limit / d.window * 0.05)
     d.cap_until = now + math.min(reset_s, 5)
   else
     d.cap_until = 0

@@ -3,22 +3,23 @@
 import math
 from dataclasses import dataclass, field
 
-SLOTS = 72
+from core.gate.rows import Row
+from core.gate.window import Window
+
 HORIZON = 1.2
 JITTER = 0.35
 FREE = 1e6
-BURST = (0.2, 0.4)
-FULL = (1.0, 0.993)
 
 
 @dataclass(slots=True)
 class Dimension:
-    """A virtual queue in seconds of quota. Rates are units a second, limits units a minute (0: none)."""
+    """What a row counts. Rates are units a second, limits units a window (0: none)."""
 
-    burst: float
-    full: float = 1.0
+    row: Row
+    window: Window = field(init=False)
+    h: list[float] = field(init=False)
+    paced: bool = field(init=False)
     tat: float = 0.0
-    head: int = -(10**9)
     since: int = 0
     limit: int = 0
     hint: int = 0
@@ -26,22 +27,20 @@ class Dimension:
     cap: float = 0.0
     cap_until: float = 0.0
     ease: float = 1.0
-    n: list[float] = field(default_factory=lambda: [0.0] * SLOTS)
-    h: list[float] = field(default_factory=lambda: [FREE] * SLOTS)
 
-    def used(self, t: float, since: int) -> float:
-        """What was booked in the minute before t, the oldest second in part."""
-        second = math.floor(t)
-        first = max(second - 59, since, self.head - SLOTS + 1)
-        total = sum(self.n[s % SLOTS] for s in range(first, min(second, self.head) + 1))
-        oldest = second - 60
-        if since <= oldest and self.head - SLOTS < oldest <= self.head:
-            total += self.n[oldest % SLOTS] * (1 - (t - second))
-        return total
+    def __post_init__(self) -> None:
+        """Empty."""
+        self.window = Window.of(self.row)
+        self.paced = self.row.burst_s > 0
+        self.h = [FREE] * self.window.slots
+
+    def used(self, t: float) -> float:
+        """What was booked in the window before t."""
+        return self.window.used(t, 0)
 
     def seconds(self, cost: float) -> float:
         """Seconds of quota that a cost takes."""
-        rate = self.limit / 60 * self.ease
+        rate = self.limit / self.row.window_s * self.ease
         return cost / (rate * (0.985 if rate < 2 * cost else 0.99))
 
     def _lasts(self, cost: float, start: float) -> float:
@@ -57,19 +56,23 @@ class Dimension:
         """When a call of this cost may go."""
         if self.limit == 0:
             return now
-        slack = 1 - JITTER - cost / (self.limit / 60 * self.ease)
-        t = max(now, self.tat - max(0.0, min(self.burst, slack)))
-        over = self.used(t, self.since) + cost - self.limit * self.full
-        return t + self.seconds(over) if over > 0 else t
+        t = now
+        if self.paced:
+            slack = 1 - JITTER - cost / (self.limit / self.row.window_s * self.ease)
+            t = max(now, self.tat - max(0.0, min(self.row.burst_s, slack)))
+        over = self.window.used(t, self.since) + cost - self.limit * self.row.full
+        if over <= 0:
+            return t
+        return t + self.seconds(over) if self.paced else self.window.frees(over, now)
 
     def book(self, cost: float, t: float) -> None:
         """Books a call that goes at t."""
-        second = math.floor(t)
-        self._roll(second)
-        i = second % SLOTS
-        self.n[i] += cost
-        if self.limit == 0:
+        k = math.floor(t / self.window.width)
+        self._roll(k)
+        self.window.add(k, cost)
+        if self.limit == 0 or not self.paced:
             return
+        i = k % self.window.slots
         ahead = self.tat - t
         self.h[i] = self.h[i] + ahead if ahead < 0 and self.h[i] < 0 else min(self.h[i], ahead)
         start = max(self.tat, t)
@@ -77,16 +80,18 @@ class Dimension:
 
     def correct(self, second: int, delta: float) -> None:
         """The real figure of what was booked in a second is more (or less) by delta."""
-        if second <= self.head - SLOTS or second > self.head:
+        k = math.floor(second / self.window.width)
+        if delta == 0 or not self.window.keeps(k):
             return
-        self.n[second % SLOTS] += delta
-        if self.limit == 0:
+        self.window.add(k, delta)
+        if self.limit == 0 or not self.paced:
             return
         x = math.copysign(self.seconds(abs(delta)), delta)
-        for s in range(second + 1, self.head + 1):
-            h = self.h[s % SLOTS]
+        for s in range(k + 1, self.window.head + 1):
+            i = s % self.window.slots
+            h = self.h[i]
             if h < FREE:
-                self.h[s % SLOTS] = h + x
+                self.h[i] = h + x
                 x = max(0.0, min(x, h + x)) if x > 0 else -min(-x, max(0.0, h))
         self.tat += x
 
@@ -96,11 +101,11 @@ class Dimension:
         if limit == self.limit:
             return False
         dropped = 0 < limit < self.limit
-        if dropped:
+        if self.paced and dropped:
             self.tat = now + max(0.0, self.tat - now) * self.limit / limit
             self.since = math.floor(now)
-        elif self.limit == 0:
-            self.tat = max(self.tat, now + self.burst)
+        elif self.paced and self.limit == 0:
+            self.tat = max(self.tat, now + self.row.burst_s)
             self.since = math.floor(now)
         self.limit = limit
         return dropped
@@ -111,14 +116,18 @@ class Dimension:
             return
         self.hint_at = second
         self.hint = limit
-        if remaining >= 0 and reset_s > 1.5 and limit > 0:
-            self.cap = max(remaining / reset_s, limit / 60 * 0.05)
+        if remaining < 0:
+            self.cap_until = 0.0
+        elif not self.paced:
+            k = math.floor(now / self.window.width)
+            self._roll(k)
+            self.window.add(k, max(0.0, limit - remaining - self.window.used(now, self.since)))
+        elif reset_s > 1.5:
+            self.cap = max(remaining / reset_s, limit / self.row.window_s * 0.05)
             self.cap_until = now + min(reset_s, 5)
         else:
             self.cap_until = 0.0
 
-    def _roll(self, second: int) -> None:
-        for s in range(max(self.head + 1, second - SLOTS + 1), second + 1):
-            self.n[s % SLOTS] = 0.0
-            self.h[s % SLOTS] = FREE
-        self.head = max(self.head, second)
+    def _roll(self, k: int) -> None:
+        for s in self.window.roll(k):
+            self.h[s % self.window.slots] = FREE

@@ -9,10 +9,13 @@ from typing import Any
 
 from core.gate.breaker import Breaker
 from core.gate.budget import GRACE_S, Budgets, Era
-from core.gate.provider import Intended, ProviderState
+from core.gate.lane import Intended, LaneState
+from core.gate.rows import ROWS
 from core.gate.schedule import HORIZON
+from core.gate.window import MINUTE
 
 MAX_WAIT = 2.0
+LABELS = {"tokens": "tokens", "input": "input tokens", "output": "output tokens"}
 
 
 class Twin:
@@ -20,9 +23,10 @@ class Twin:
 
     def __init__(self) -> None:
         self.era: Era | None = None
-        self.providers: dict[str, ProviderState] = {}
+        self.lanes: dict[str, LaneState] = {}
+        self.breakers: dict[str, Breaker] = {}
         self.budgets = Budgets()
-        self._limits: Callable[[str], list[int]] = lambda _: [0, 0, 0]
+        self._limits: Callable[[str], list[int]] = lambda _: [0] * (len(ROWS) + 1)
         self._ops: dict[str, Callable[..., Any]] = {
             "admit": self._admit,
             "settle": self._settle,
@@ -31,7 +35,7 @@ class Twin:
             "status": self._status,
             "set_spent": self._set_spent,
             "ping": lambda **_: 1,
-            "now": lambda now: now,
+            "lanes": lambda provider, now: [now, [lane.name for lane in self._lanes_of(provider)]],
         }
 
     def run(self, op: list[Any], seen: int, limits: Callable[[str], list[int]], now: float) -> Any:
@@ -40,10 +44,9 @@ class Twin:
         self._read_era(seen, now)
         return self._ops[op[0]](*op[1:], now=now)
 
-    def intents(self, provider: str) -> list[str]:
-        """The provider's intents as texts."""
-        found = self.providers.get(provider)
-        return [] if found is None else [intent.text() for intent in found.intents.values()]
+    def intents(self, provider: str) -> list[tuple[str, str]]:
+        """The provider's intents as texts, each with its lane."""
+        return [(lane.name, intent.text) for lane in self._lanes_of(provider) for intent in lane.intents.values()]
 
     # -- main.lua
 
@@ -61,44 +64,55 @@ class Twin:
         era.seq += 1
         self.era = era
 
-    def _provider(self, name: str, now: float) -> ProviderState:
-        era = self._now_era
-        p = self.providers.get(name)
-        if p is None:
-            p = self.providers[name] = ProviderState(name=name, breaker=Breaker.new(now), eased=now)
-        p.told = self._limits(name)
-        p.recover(now)
-        for d, told in zip(p.dimensions, p.told, strict=False):
-            d.ease = p.ease
-            d.set_limit(told, now)
-            if p.born != era.born and era.lost > 0:
-                d.tat = max(d.tat, era.lost + HORIZON + d.burst)
-        p.born = era.born
-        return p
+    def _breaker(self, provider: str, now: float) -> Breaker:
+        return self.breakers.setdefault(provider, Breaker.new(now))
 
-    def _restore(self, provider: str, call_id: int, sweep: int, worst: int, text: str, *, now: float) -> int:
-        p = self._provider(provider, now)
-        if call_id not in p.intents:
-            slot, tokens, known, est, ask = text.split(" ", 4)
-            p.intents[call_id] = Intended(now, int(slot), int(tokens), int(known), int(est), ask)
+    def _lane(self, name: str, now: float) -> LaneState:
+        era = self._now_era
+        lane = self.lanes.get(name)
+        if lane is None:
+            breaker = self._breaker(_provider_of(name), now)
+            lane = self.lanes[name] = LaneState(name=name, breaker=breaker, eased=now)
+        lost = era.lost if lane.born != era.born and era.lost > 0 else None
+        lane.refresh(self._limits(name), lost, now)
+        lane.born = era.born
+        return lane
+
+    def _lanes_of(self, provider: str) -> list[LaneState]:
+        return [lane for name, lane in self.lanes.items() if _provider_of(name) == provider]
+
+    def _restore(self, name: str, call_id: int, sweep: int, worst: int, text: str, *, now: float) -> int:
+        lane = self._lane(name, now)
+        if call_id not in lane.intents:
+            slot, booked, _, guessed, _ = text.split(" ", 4)
+            lane.intents[call_id] = Intended(
+                admitted=now,
+                slot=int(slot),
+                booked=_amounts(booked),
+                worst=worst,
+                guessed=_guessed(guessed),
+                text=f"{now:.6f} {text}",
+            )
             if worst >= 0:
                 self.budgets.reserve(sweep, worst)
         return 1
 
-    def _forget(self, provider: str, call_id: int, sweep: int, *, now: float) -> int:
-        p = self._provider(provider, now)
-        intent = p.intents.pop(call_id, None)
+    def _forget(self, name: str, call_id: int, sweep: int, *, now: float) -> int:
+        lane = self._lane(name, now)
+        intent = lane.intents.pop(call_id, None)
         if intent is not None and intent.worst >= 0:
             self.budgets.spend(sweep, intent.worst, intent.worst, self._now_era)
-        if p.breaker.probe == call_id:
-            p.breaker.probe = 0
+        if lane.breaker.probe == call_id:
+            lane.breaker.probe = 0
         return 1
 
     def _status(self, provider: str, *, now: float) -> list[Any]:
-        p = self._provider(provider, now)
-        state = "half_open" if p.breaker.state == "open" and now >= p.breaker.till else p.breaker.state
-        requests, tokens = (d.used(now, 0) for d in p.dimensions)
-        return [state, requests, tokens, len(p.intents), max(0.0, p.frozen - now)]
+        breaker = self._breaker(provider, now)
+        state = "half_open" if breaker.state == "open" and now >= breaker.till else breaker.state
+        lanes = self._lanes_of(provider)
+        requests, tokens = (sum(lane.dimensions[name].used(now) for lane in lanes) for name in ("requests", "tokens"))
+        flying = sum(len(lane.intents) for lane in lanes)
+        return [state, requests, tokens, flying, max([0.0, *(lane.frozen - now for lane in lanes)])]
 
     def _set_spent(self, sweep: int, spent: int, *, now: float) -> int:
         del now
@@ -108,99 +122,151 @@ class Twin:
     # -- admit.lua
 
     def _admit(self, *op: Any, now: float) -> list[Any]:
-        provider, call_id, model, est, sweep, worst, cap, pos, ask = op
-        p = self._provider(provider, now)
-        retry, probe = p.breaker.ask(now)
+        name, call_id, model, est, sweep, worst, cap, pos, ask, out = op
+        lane = self._lane(name, now)
+        retry, probe = lane.breaker.ask(now)
         counts = worst >= 0 and cap >= 0
-        refused = self._refusal(p, call_id, est, retry) or (
+        guess = {"requests": 1, "tokens": est, "input": est - out, "output": out}
+        refused = _refusal(lane, call_id, guess, retry) or (
             self.budgets.check(sweep, worst, cap, self._now_era, now) if counts else None
         )
         if refused is not None:
             return refused
-        tokens = p.models[model].expected(est)
-        if p.dimensions[1].limit > 0:
-            tokens = min(tokens, p.dimensions[1].limit)
-        costs = (1, tokens)
-        booked = list(zip(p.dimensions, costs, strict=True))
-        t = max(now, p.frozen, *(d.earliest(cost, now) for d, cost in booked))
-        step = max([0.0, *(d.seconds(cost) for d, cost in booked if d.limit > 0)])
-        waiting = _queue(p, call_id, t, pos, step, now)
-        if waiting is not None:
-            return waiting
-        for d, cost in booked:
-            d.book(cost, t)
+        costs = _costs(lane, model, guess)
+        t = _when(lane, call_id, costs, pos, now)
+        if isinstance(t, list):
+            return t
+        for d in lane.dimensions.values():
+            d.book(costs[d.row.counts], t)
         if probe:
-            p.breaker.lease(call_id, now)
+            lane.breaker.lease(call_id, now)
         slot = math.floor(t)
-        if call_id not in p.intents and counts:
+        if call_id not in lane.intents and counts:
             self.budgets.reserve(sweep, worst)
-        p.intents[call_id] = Intended(now, slot, tokens, worst if counts else -1, est, ask)
-        return ["ticket", t - now, slot, tokens, p.breaker.epoch, probe, p.pushed]
-
-    def _refusal(self, p: ProviderState, call_id: int, est: int, retry: float) -> list[Any] | None:
-        if retry > 0:
-            return ["refused", "breaker_open", f"provider {p.name} keeps failing", retry]
-        limit = p.dimensions[1].limit
-        if 0 < limit < est:
-            return ["refused", "too_large", f"{est} tokens, but {p.name} allows {limit} a minute", -1]
-        if not p.has_room():
-            return ["wait", 0.05 + call_id % 97 / 500, "calls in flight", 0]
-        return None
+        worst = worst if counts else -1
+        text = f"{now:.6f} {slot} {costs['tokens']} {worst} {est} {ask}"
+        lane.intents[call_id] = Intended(admitted=now, slot=slot, booked=costs, worst=worst, guessed=guess, text=text)
+        return ["ticket", t - now, slot, costs["tokens"], lane.breaker.epoch, probe, lane.pushed]
 
     # -- settle.lua
 
     def _settle(self, *op: Any, now: float) -> int:
-        provider, call_id, model, sweep, epoch, era, health, sent, real, cost, worst, freeze, hints = op
-        p = self._provider(provider, now)
-        intent = p.intents.pop(call_id, None)
+        name, call_id, model, sweep, epoch, era, health, sent, total, cost, worst, freeze, hints, inp, out = op
+        lane = self._lane(name, now)
+        intent = lane.intents.pop(call_id, None)
         if intent is None and era == self._now_era.born:
             return 0
         worst, reserved = (worst, 0) if intent is None else (intent.worst, intent.worst)
         if worst >= 0:
             self.budgets.spend(sweep, (cost if cost >= 0 else worst) if sent else 0, reserved, self._now_era)
         if intent is not None:
-            _settle_tokens(p, intent, model, real if sent else None)
-        p.breaker.tell(call_id, epoch, health, now)
+            real = {"requests": 1, "tokens": total, "input": inp, "output": out}
+            _settle_tokens(lane, intent, model, real if sent else None)
+        lane.breaker.tell(call_id, epoch, health, now)
         if intent is not None:
-            _take_hints(p, hints, intent.slot, now)
+            _take_hints(lane, hints, intent.slot, now)
         if freeze >= 0:
-            p.throttled(now)
-            p.freeze(freeze, now)
+            lane.throttled(now)
+            lane.freeze(freeze, now)
         elif health == "good":
-            p.passed += 1
-            p.grow()
+            lane.passed += 1
+            lane.grow()
         return 1
 
 
-def _queue(p: ProviderState, call_id: int, t: float, pos: float, step: float, now: float) -> list[Any] | None:
+def _provider_of(lane: str) -> str:
+    return lane.partition("/")[0]
+
+
+def _refusal(lane: LaneState, call_id: int, guess: dict[str, int], retry: float) -> list[Any] | None:
+    if retry > 0:
+        return ["refused", "breaker_open", f"provider {_provider_of(lane.name)} keeps failing", retry]
+    for row in ROWS:
+        limit = lane.dimensions[row.name].limit if row.name in lane.dimensions else 0
+        most = guess[row.counts]
+        if 0 < limit < most and row.counts != "output":
+            period = "day" if row.window_s > MINUTE else "minute"
+            return [
+                "refused",
+                "too_large",
+                f"{most} {LABELS[row.counts]}, but {lane.name} allows {limit} a {period}",
+                -1,
+            ]
+    if not lane.has_room():
+        return ["wait", 0.05 + call_id % 97 / 500, "calls in flight", 0]
+    return None
+
+
+def _costs(lane: LaneState, model: str, guess: dict[str, int]) -> dict[str, int]:
+    costs = {"requests": 1, "tokens": lane.models[model].expected(guess["tokens"]), "input": 0, "output": 0}
+    for what in ("input", "output"):
+        if lane.counts(what):
+            costs[what] = lane.models[f"{model} {what}"].expected(guess[what])
+    for d in lane.dimensions.values():
+        if d.limit > 0:
+            costs[d.row.counts] = min(costs[d.row.counts], d.limit)
+    return costs
+
+
+def _when(lane: LaneState, call_id: int, costs: dict[str, int], pos: float, now: float) -> float | list[Any]:
+    t, step = max(now, lane.frozen), 0.0
+    for d in lane.dimensions.values():
+        cost = costs[d.row.counts]
+        start = d.earliest(cost, now)
+        if not d.paced and start > now + HORIZON:
+            return ["wait", MAX_WAIT * (0.5 + call_id % 97 / 194), "quota of the day", 0]
+        t = max(t, start)
+        if d.paced and d.limit > 0:
+            step = max(step, d.seconds(cost))
+    return _queue(lane, call_id, t, pos, step, now) or t
+
+
+def _queue(lane: LaneState, call_id: int, t: float, pos: float, step: float, now: float) -> list[Any] | None:
     ahead = t - now
-    if ahead <= HORIZON and (ahead <= HORIZON / 4 or p.line <= now + HORIZON or 0 < pos <= now + HORIZON):
+    if ahead <= HORIZON and (ahead <= HORIZON / 4 or lane.line <= now + HORIZON or 0 < pos <= now + HORIZON):
         return None
     if pos > 0:
         pos = max(pos, t)
     else:
-        pos = max(p.line, t)
-        p.line = pos + step
+        pos = max(lane.line, t)
+        lane.line = pos + step
     most = MAX_WAIT * (0.5 + call_id % 97 / 194)
     return ["wait", min(most, max(0.02, pos - now - HORIZON / 2)), "quota", pos]
 
 
-def _settle_tokens(p: ProviderState, intent: Intended, model: str, real: int | None) -> None:
-    requests, tokens = p.dimensions
-    if real is None:
-        requests.correct(intent.slot, -1)
-        tokens.correct(intent.slot, -intent.tokens)
-    elif real >= 0:
-        tokens.correct(intent.slot, real - intent.tokens)
-        if real > 0:
-            p.models[model].learn(intent.est, real)
+def _settle_tokens(lane: LaneState, intent: Intended, model: str, real: dict[str, int] | None) -> None:
+    for d in lane.dimensions.values():
+        booked = intent.booked[d.row.counts]
+        taken = real[d.row.counts] if real else 0
+        if taken >= 0 and booked > 0:
+            d.correct(intent.slot, taken - booked)
+    if real is None or real["tokens"] <= 0:
+        return
+    lane.models[model].learn(intent.guessed["tokens"], real["tokens"])
+    for what in ("input", "output"):
+        if lane.counts(what) and real[what] >= 0:
+            lane.models[f"{model} {what}"].learn(intent.guessed[what], real[what])
 
 
-def _take_hints(p: ProviderState, hints: list[list[Any]], slot: int, now: float) -> None:
+def _take_hints(lane: LaneState, hints: list[list[Any]], slot: int, now: float) -> None:
     dropped = False
     for number, limit, remaining, reset_s in hints:
-        d = p.dimensions[number - 1]
-        d.take_hint(limit, remaining, reset_s, slot, now)
-        dropped = d.set_limit(p.told[number - 1], now) or dropped
+        d = lane.dimension(ROWS[number - 1], limit)
+        if d is not None:
+            d.take_hint(limit, remaining, reset_s, slot, now)
+            dropped = d.set_limit(lane.told[number], now) or dropped
     if dropped:
-        p.hits, p.cool = 0, now + 5
+        lane.hits, lane.cool = 0, now + 5
+
+
+def _amounts(text: str) -> dict[str, int]:
+    """Tokens, and input and output where they are counted."""
+    tokens, *parts = (int(part) for part in text.split("/"))
+    given, out = [*parts, 0, 0][:2]
+    return {"requests": 1, "tokens": tokens, "input": given, "output": out}
+
+
+def _guessed(text: str) -> dict[str, int]:
+    """All tokens, and those of the output where they are counted."""
+    tokens, _, out = text.partition("/")
+    return {"requests": 1, "tokens": int(tokens), "input": int(tokens) - int(out or 0), "output": int(out or 0)}

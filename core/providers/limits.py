@@ -10,19 +10,25 @@ from core.model import LimitHint
 
 # Each: the dimension, then the headers for its limit, what remains, and when that is whole again.
 _FAMILIES = (
-    ("requests", "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
-    ("tokens", "x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
-    (
-        "requests",
-        "anthropic-ratelimit-requests-limit",
-        "anthropic-ratelimit-requests-remaining",
-        "anthropic-ratelimit-requests-reset",
+    *(
+        (dimension, *(f"x-ratelimit-{what}-{header}" for what in ("limit", "remaining", "reset")))
+        for dimension, header in (
+            ("requests", "requests"),
+            ("tokens", "tokens"),
+            ("requests", "requests-minute"),
+            ("tokens", "tokens-minute"),
+            ("requests_day", "requests-day"),
+            ("tokens_day", "tokens-day"),
+        )
     ),
-    (
-        "tokens",
-        "anthropic-ratelimit-tokens-limit",
-        "anthropic-ratelimit-tokens-remaining",
-        "anthropic-ratelimit-tokens-reset",
+    *(
+        (dimension, *(f"anthropic-ratelimit-{header}-{what}" for what in ("limit", "remaining", "reset")))
+        for dimension, header in (
+            ("requests", "requests"),
+            ("tokens", "tokens"),
+            ("input_tokens", "input-tokens"),
+            ("output_tokens", "output-tokens"),
+        )
     ),
 )
 
@@ -53,7 +59,7 @@ def should_retry(headers: Mapping[str, str]) -> bool | None:
 
 
 def limit_hints(headers: Mapping[str, str], now: float) -> tuple[LimitHint, ...]:
-    """The limits that the headers tell, per minute. ``-1`` (Azure: not known) and nonsense are left out."""
+    """The limits that the headers tell. ``-1`` (Azure: not known) and nonsense are left out."""
     hints = []
     for dimension, limit, remaining, reset in _FAMILIES:
         told = _count(headers.get(limit))

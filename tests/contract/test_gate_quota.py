@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from core.model import LimitHint
 from core.ports import Ask, Limits, Refused, Ticket, Wait
 from tests.gates import (
     KINDS,
@@ -15,7 +16,9 @@ from tests.gates import (
     World,
     an_ask,
     good,
+    granted,
     neutral,
+    ticket_for,
     world_of,
 )
 
@@ -167,3 +170,116 @@ async def test_a_limit_that_drops_and_rises_untold_is_found_by_its_429s() -> Non
     await traffic.run(45)
     assert judge.used(start + 80, start + 94)[0] >= 0.98
     assert judge.refused - refused <= 5
+
+
+async def test_a_days_requests_are_used_at_once_and_then_the_window_must_move_on(world: World) -> None:
+    world.limits["p"] = Limits(rpm=6000, rpd=40)
+    gate = await world.gate()
+    passed, call_id = 0, 0
+    for _ in range(6):
+        for _ in range(10):
+            call_id += 1
+            admission = await gate.admit(an_ask(call_id))
+            if isinstance(admission, Ticket):
+                passed += 1
+                await gate.settle(admission, good(10))
+            else:
+                assert isinstance(admission, Wait)
+                assert admission.reason == "quota of the day"
+                assert not admission.alone
+        await world.move(3600)
+    assert passed == 40
+    await world.move(86_400 - 6 * 3600)
+    assert isinstance(await gate.admit(an_ask(1000)), Ticket | Wait)
+    await world.move(3600)
+    assert isinstance(await gate.admit(an_ask(1001)), Ticket)
+
+
+async def test_no_24_hours_hold_more_than_the_days_requests(world: World) -> None:
+    world.limits["p"] = Limits(rpm=6000, rpd=30)
+    gate, went = await world.gate(), list[float]()
+    for hour in range(60):
+        for i in range(4):
+            admission = await gate.admit(an_ask(10 * hour + i + 1))
+            if isinstance(admission, Ticket):
+                went.append(world.clock.now + admission.delay_s)
+                await gate.settle(admission, good(10))
+        await world.move(3600)
+    assert max(sum(at <= other < at + 86_400 for other in went) for at in went) == 30
+    assert len(went) >= 60
+
+
+async def test_a_days_header_tells_what_others_have_used(world: World) -> None:
+    world.limits["p"] = Limits(rpm=6000)
+    gate = await world.gate()
+    hints = (LimitHint(dimension="requests_day", limit=1000, remaining=2),)
+    await gate.settle(await ticket_for(world, gate, an_ask(1)), good(10, limits=hints))
+    assert len(granted([await gate.admit(an_ask(i)) for i in range(2, 12)])) == 2
+
+
+async def test_input_and_output_tokens_have_limits_of_their_own(world: World) -> None:
+    world.limits["p"] = Limits(itpm=600_000, otpm=6_000)
+    gate = await world.gate()
+    for i in range(1, 8):  # teaches that an answer takes 50
+        ticket = await ticket_for(world, gate, an_ask(i, tokens=1100, output_tokens=100))
+        await gate.settle(ticket, good(1050, input_tokens=1000, output_tokens=50))
+        await world.move(1)
+    await world.move(60)
+    tickets = granted([await gate.admit(an_ask(i, tokens=1100, output_tokens=100)) for i in range(10, 20)])
+    assert 2 <= len(tickets) <= 4  # half a second of answers each; the prompts would let all ten pass
+
+
+async def test_a_prompt_above_the_input_limit_is_refused_and_a_guess_of_the_answer_is_not(world: World) -> None:
+    world.limits["p"] = Limits(itpm=1000, otpm=100)
+    gate = await world.gate()
+    refused = await gate.admit(an_ask(1, tokens=1257, output_tokens=256))
+    assert isinstance(refused, Refused)
+    assert refused.detail == "1001 input tokens, but p allows 1000 a minute"
+    assert isinstance(await gate.admit(an_ask(2, tokens=1256, output_tokens=256)), Ticket)
+
+
+async def test_headers_that_limit_output_tokens_alone_are_obeyed(world: World) -> None:
+    world.limits["p"] = Limits()
+    gate = await world.gate()
+    hints = (LimitHint(dimension="output_tokens", limit=600),)
+    first = await ticket_for(world, gate, an_ask(1, tokens=200, output_tokens=100))
+    await gate.settle(first, good(200, input_tokens=100, output_tokens=100, limits=hints))
+    asks = [an_ask(i, tokens=200, output_tokens=100) for i in range(2, 30)]
+    assert len(granted([await gate.admit(ask) for ask in asks])) <= 1
+
+
+async def test_a_model_with_limits_of_its_own_has_its_own_schedule_and_the_others_share_the_providers(
+    world: World,
+) -> None:
+    world.limits["p"] = Limits(rpm=60, models={"own": Limits(rpm=6000)})
+    gate = await world.gate()
+    own = granted([await gate.admit(an_ask(i, model="own")) for i in range(1, 31)])
+    others = granted([await gate.admit(an_ask(i, model="abc"[i % 3])) for i in range(100, 130)])
+    assert len(own) == 30
+    assert len(others) <= 2
+    status = await gate.status("p")
+    assert status.in_flight == len(own) + len(others) == status.rpm_used
+    assert len(await gate.intents("p")) == status.in_flight
+
+
+async def test_a_models_429_and_headers_change_its_own_schedule_only(world: World) -> None:
+    world.limits["p"] = Limits(rpm=6000, models={"own": Limits(rpm=6000)})
+    gate = await world.gate()
+    hints = (LimitHint(dimension="requests", limit=60),)
+    await gate.settle(await ticket_for(world, gate, an_ask(1, model="own")), good(10, limits=hints))
+    assert len(granted([await gate.admit(an_ask(i, model="own")) for i in range(2, 12)])) <= 2
+    assert len(granted([await gate.admit(an_ask(i)) for i in range(20, 30)])) == 10
+    ticket = await ticket_for(world, gate, an_ask(40))
+    await gate.settle(ticket, neutral(freeze_s=3600))
+    assert isinstance(await ticket_for(world, gate, an_ask(50, model="own")), Ticket)
+    assert isinstance(await gate.admit(an_ask(41)), Wait)
+    assert (await gate.status("p")).frozen_s > 3000
+
+
+async def test_an_intent_of_a_models_own_schedule_is_forgotten_like_any_other(world: World) -> None:
+    world.limits["p"] = Limits(models={"own": Limits(rpm=6000)})
+    gate = await world.gate()
+    assert isinstance(await gate.admit(an_ask(1, model="own")), Ticket)
+    world.limits["p"] = Limits()  # the reaper's process need not know of it
+    await (await world.gate()).forget("p", [1])
+    assert (await gate.status("p")).in_flight == 0

@@ -221,6 +221,14 @@ async def test_the_servers_memory_does_not_grow_with_the_calls(gate: RedisGate, 
         admissions = await asyncio.gather(*(gate.admit(an_ask(i)) for i in range(start, start + 100)))
         await asyncio.gather(*(gate.settle(ticket, good(10)) for ticket in granted(list(admissions))))
     keys = await client.keys("*")
-    assert sorted(keys) == [b"llmsweep:gate:era", b"llmsweep:gate:provider:p"]
+    assert sorted(keys) == [b"llmsweep:gate:breaker:p", b"llmsweep:gate:era", b"llmsweep:gate:provider:p"]
     assert len(await client.get("llmsweep:gate:provider:p") or b"x" * 9999) < 4096
     assert await client.ttl("llmsweep:gate:provider:p") > 0
+
+
+async def test_a_state_of_another_layout_is_a_state_that_was_lost(gate: RedisGate, client: redis.asyncio.Redis) -> None:
+    assert isinstance(await gate.admit(an_ask(1)), Ticket)
+    for name in ("provider", "breaker"):
+        await client.set(f"llmsweep:gate:{name}:p", b"\x81\xa1d\x90")  # {"d": []}, as an older version would have it
+    assert isinstance(await gate.admit(an_ask(2)), Wait) or (await gate.status("p")).in_flight == 2
+    assert {intent.ask.call_id for intent in await gate.intents("p")} >= {1}

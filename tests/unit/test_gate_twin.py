@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from core.gate.gate import Op
 from core.gate.redis import script
+from core.gate.rows import ROWS
 from core.gate.schedule import HORIZON, Dimension
 from core.gate.twin import Twin
 from tests.gates import HAND_CLOCK
@@ -25,7 +26,7 @@ SCRIPT = script(HAND_CLOCK)
 class Gates(RuleBasedStateMachine):
     """Both gates, side by side."""
 
-    limits: tuple[int, int, int] = (RPM, TPM, 0)
+    limits: tuple[int, ...] = (0, RPM, TPM, 0, 0, 0, 0)
 
     @initialize()
     def begin(self) -> None:
@@ -45,7 +46,12 @@ class Gates(RuleBasedStateMachine):
 
     def both(self, op: Op) -> Any:
         self.redis.set("test:now", f"{self.now:.6f}")
-        request = {"seq": self.seq, "limits": {PROVIDER: self.told_limits}, "ops": [op]}
+        request = {
+            "seq": self.seq,
+            "rows": [list(row) for row in ROWS],
+            "limits": {PROVIDER: self.told_limits},
+            "ops": [op],
+        }
         era, seq, _, (by_script,) = orjson.loads(self.redis.eval(SCRIPT, 0, orjson.dumps(request)))
         by_twin = self.twin.run(op, self.seq, lambda _: self.told_limits, self.now)
         assert self.twin.era is not None
@@ -54,7 +60,7 @@ class Gates(RuleBasedStateMachine):
         self.era, self.seq = era, seq
         return by_twin
 
-    @rule(seconds=st.sampled_from([0.01, 0.1, 0.5, 1.0, 3.0, 20.0, 61.0]))
+    @rule(seconds=st.sampled_from([0.01, 0.1, 0.5, 1.0, 3.0, 20.0, 61.0, 5000.0]))
     def time_passes(self, seconds: float) -> None:
         self.now = round(self.now + seconds, 6)
 
@@ -69,16 +75,17 @@ class Gates(RuleBasedStateMachine):
         self.number = max(self.number, call_id)
         place = self.places.pop(call_id, 0)
         cap = CAP if worst >= 0 else -1
-        answer = self.both(["admit", PROVIDER, call_id, "m", tokens, 1, worst, cap, place, "{}"])
+        answer = self.both(["admit", PROVIDER, call_id, "m", tokens, 1, worst, cap, place, "{}", tokens // 3])
         if answer[0] == "ticket":
             self.tickets[call_id] = (answer, worst, self.now + answer[1])
             self.going.append(self.now + answer[1])
             assert answer[1] <= HORIZON + 1e-6
-            assert answer[3] <= TPM or not self.limits[1]
+            assert answer[3] <= TPM or not self.limits[2]
         elif answer[0] == "wait" and answer[3]:
             self.places[call_id] = answer[3]
         elif answer[0] == "refused" and answer[1] == "too_large":
-            assert tokens > self.twin.providers[PROVIDER].dimensions[1].limit
+            known = self.twin.lanes[PROVIDER].dimensions.values()
+            assert any(tokens > d.limit > 0 for d in known if d.row.counts in {"tokens", "input"})
 
     @precondition(lambda self: self.tickets)
     @rule(
@@ -93,7 +100,24 @@ class Gates(RuleBasedStateMachine):
         call_id = list(self.tickets)[which % len(self.tickets)]
         answer, worst, _ = self.tickets.pop(call_id)
         cost = -1 if share < 0 else math.ceil(max(0, worst) * share)
-        op = ["settle", PROVIDER, call_id, "m", 1, answer[4], self.era, health, True, real, cost, worst, freeze, []]
+        op = [
+            "settle",
+            PROVIDER,
+            call_id,
+            "m",
+            1,
+            answer[4],
+            self.era,
+            health,
+            True,
+            real,
+            cost,
+            worst,
+            freeze,
+            [],
+            real - real // 3,
+            real // 3,
+        ]
         self.both(op)
         if worst >= 0:
             self.spent += worst if cost < 0 else cost
@@ -105,7 +129,9 @@ class Gates(RuleBasedStateMachine):
     def give_back(self, which: int) -> None:
         call_id = list(self.tickets)[which % len(self.tickets)]
         answer, worst, _ = self.tickets.pop(call_id)
-        self.both(["settle", PROVIDER, call_id, "m", 1, answer[4], self.era, "neutral", False, -1, 0, worst, -1, []])
+        self.both(
+            ["settle", PROVIDER, call_id, "m", 1, answer[4], self.era, "neutral", False, -1, 0, worst, -1, [], -1, -1]
+        )
 
     @precondition(lambda self: self.tickets)
     @rule(which=st.integers(0, 5))
@@ -116,19 +142,36 @@ class Gates(RuleBasedStateMachine):
         self.spent += max(0, worst)
 
     @rule(
-        dimension=st.sampled_from([1, 2]),
+        dimension=st.integers(1, len(ROWS)),
         share=st.sampled_from([0.3, 1.0, 2.0]),
         remaining=st.sampled_from([-1, 0, 5]),
         reset=st.sampled_from([0.5, 4.0, 30.0]),
     )
     def hint(self, dimension: int, share: float, remaining: int, reset: float) -> None:
-        limit = round((RPM, TPM)[dimension - 1] * share)
+        limit = round((RPM, TPM, TPM, TPM, RPM, TPM)[dimension - 1] * share)
         self.number += 1
-        answer = self.both(["admit", PROVIDER, self.number, "m", 1, 1, -1, -1, 0, "{}"])
+        answer = self.both(["admit", PROVIDER, self.number, "m", 1, 1, -1, -1, 0, "{}", 0])
         if answer[0] == "ticket":
             self.going.append(self.now + answer[1])
             hints = [[dimension, limit, remaining, reset]]
-            op = ["settle", PROVIDER, self.number, "m", 1, answer[4], self.era, "good", True, 1, -1, -1, -1, hints]
+            op = [
+                "settle",
+                PROVIDER,
+                self.number,
+                "m",
+                1,
+                answer[4],
+                self.era,
+                "good",
+                True,
+                1,
+                -1,
+                -1,
+                -1,
+                hints,
+                1,
+                0,
+            ]
             self.both(op)
 
     @rule()
@@ -153,7 +196,7 @@ class Gates(RuleBasedStateMachine):
 
     @invariant()
     def no_minute_holds_more_requests_than_the_limit(self) -> None:
-        going = [] if not self.limits[0] else sorted(getattr(self, "going", []))[-RPM - 1 :]
+        going = [] if not self.limits[1] else sorted(getattr(self, "going", []))[-RPM - 1 :]
         if len(going) > RPM:
             assert going[-1] - going[0] >= 60 - 1e-6
 
@@ -161,7 +204,13 @@ class Gates(RuleBasedStateMachine):
 class GatesWithoutLimits(Gates):
     """Nobody tells a limit: concurrency is learned."""
 
-    limits = (0, 0, 3)
+    limits = (3, 0, 0, 0, 0, 0, 0)
+
+
+class GatesWithLimitsOfAllKinds(Gates):
+    """Every row has a limit, and the day's are soon used up."""
+
+    limits = (5, RPM, TPM, TPM, TPM // 2, RPM // 3, TPM * 2)
 
 
 def assert_same(by_script: Any, by_twin: Any) -> None:
@@ -180,10 +229,12 @@ TestGates = Gates.TestCase
 TestGates.settings = SOME
 TestGatesWithoutLimits = GatesWithoutLimits.TestCase
 TestGatesWithoutLimits.settings = SOME
+TestGatesWithLimitsOfAllKinds = GatesWithLimitsOfAllKinds.TestCase
+TestGatesWithLimitsOfAllKinds.settings = SOME
 
 
 def a_dimension(limit: int = 6000) -> Dimension:
-    made = Dimension(burst=0.2)
+    made = Dimension(ROWS[0])
     made.set_limit(limit, 1000.0)
     return made
 
@@ -200,7 +251,7 @@ def test_a_correction_gives_what_the_real_figure_would_have_given_had_it_been_kn
     for second, real in booked:
         guessed.correct(second, real - 100)
     assert guessed.tat == pytest.approx(known.tat, abs=0.05)
-    assert guessed.used(now + 30, 0) == known.used(now + 30, 0)
+    assert guessed.used(now + 30) == known.used(now + 30)
 
 
 def test_unused_quota_of_an_idle_second_is_gone() -> None:

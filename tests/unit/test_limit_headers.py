@@ -105,3 +105,18 @@ def test_azures_unknown_rest_is_not_taken_for_a_number() -> None:
 def test_nonsense_in_a_reset_does_not_hide_the_limit() -> None:
     headers = {"x-ratelimit-limit-requests": "5", "x-ratelimit-reset-requests": "whenever"}
     assert limit_hints(headers, NOW) == (LimitHint(dimension="requests", limit=5),)
+
+
+def test_input_and_output_tokens_and_the_days_limits_are_told_apart() -> None:
+    headers = {
+        "anthropic-ratelimit-input-tokens-limit": "40000",
+        "anthropic-ratelimit-input-tokens-remaining": "39000",
+        "anthropic-ratelimit-output-tokens-limit": "8000",
+        "x-ratelimit-limit-requests-day": "14400",
+        "x-ratelimit-remaining-requests-day": "14000",
+    }
+    assert {(hint.dimension, hint.limit, hint.remaining) for hint in limit_hints(headers, NOW)} == {
+        ("input_tokens", 40_000, 39_000),
+        ("output_tokens", 8_000, None),
+        ("requests_day", 14_400, 14_000),
+    }

@@ -1,4 +1,4 @@
-"""The twin of provider.lua: one provider's state."""
+"""The twin of lane.lua: what shares one quota, a provider or one of its models with limits of its own."""
 
 import math
 from collections import defaultdict
@@ -6,42 +6,36 @@ from dataclasses import dataclass, field
 
 from core.gate.breaker import Breaker
 from core.gate.estimate import Learned
-from core.gate.schedule import BURST, FULL, Dimension
+from core.gate.rows import ROWS, Row
+from core.gate.schedule import HORIZON, Dimension
 
 DAY = 86400.0
+START = 8.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Intended:
-    """A call that was admitted and not yet settled."""
+    """A call that was admitted and not yet settled. ``booked`` and ``guessed`` are amounts by what is counted."""
 
     admitted: float
     slot: int
-    tokens: int
+    booked: dict[str, int]
     worst: int
-    est: int
-    ask: str
-
-    def text(self) -> str:
-        """As the script keeps it."""
-        return f"{self.admitted:.6f} {self.slot} {self.tokens} {self.worst} {self.est} {self.ask}"
-
-
-def _new_dimensions() -> tuple[Dimension, ...]:
-    return tuple(Dimension(burst=burst, full=full) for burst, full in zip(BURST, FULL, strict=True))
+    guessed: dict[str, int]
+    text: str  # as the script keeps it
 
 
 @dataclass(slots=True)
-class ProviderState:
-    """All that the gate knows of one provider."""
+class LaneState:
+    """All that the gate knows of one lane."""
 
     name: str
     breaker: Breaker
     eased: float
-    dimensions: tuple[Dimension, ...] = field(default_factory=_new_dimensions)
+    dimensions: dict[str, Dimension] = field(default_factory=dict)
     models: defaultdict[str, Learned] = field(default_factory=lambda: defaultdict(Learned))
     intents: dict[int, Intended] = field(default_factory=dict)
-    told: list[int] = field(default_factory=lambda: [0, 0, 0])
+    told: list[int] = field(default_factory=lambda: [0] * (len(ROWS) + 1))
     frozen: float = 0.0
     pushed: float = 0.0
     line: float = 0.0
@@ -51,17 +45,42 @@ class ProviderState:
     passed: int = 0
     hit_at: float = 0.0
     cool: float = 0.0
-    room: float = 8.0
+    room: float = START
     slow: bool = True
     born: int = 0
 
+    def dimension(self, row: Row, told: int) -> Dimension | None:
+        """Its dimension of this row; None: nobody has told a limit for it."""
+        d = self.dimensions.get(row.name)
+        if d is None:
+            if told == 0 and not row.always:
+                return None
+            d = self.dimensions[row.name] = Dimension(row)
+        d.ease = self.ease if d.paced else 1.0
+        return d
+
+    def refresh(self, told: list[int], lost: float | None, now: float) -> None:
+        """Puts the limits in force. ``lost``: when its state was, if it has been."""
+        self.told = told
+        self.recover(now)
+        for row, limit in zip(ROWS, told[1:], strict=True):
+            d = self.dimension(row, limit)
+            if d is not None:
+                d.set_limit(limit, now)
+                if lost is not None:
+                    d.tat = max(d.tat, lost + HORIZON + row.burst_s)
+
+    def counts(self, what: str) -> bool:
+        """Whether a dimension counts that."""
+        return any(d.row.counts == what for d in self.dimensions.values())
+
     def adaptive(self) -> bool:
-        """Whether no limit is known at all."""
-        return all(d.limit == 0 for d in self.dimensions)
+        """Whether nobody tells a speed."""
+        return all(d.limit == 0 for d in self.dimensions.values() if d.paced)
 
     def has_room(self) -> bool:
         """Whether one more call may be in flight."""
-        if 0 < self.told[2] <= len(self.intents):
+        if 0 < self.told[0] <= len(self.intents):
             return False
         return not self.adaptive() or len(self.intents) < self.room
 
@@ -82,7 +101,7 @@ class ProviderState:
         start, end = max(now, self.frozen), now + min(duration, DAY)
         if end <= start:
             return
-        for d in self.dimensions:
+        for d in self.dimensions.values():
             d.tat = max(d.tat, start) + end - start
         self.frozen = end
         self.pushed += end - start

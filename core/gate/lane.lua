@@ -1,0 +1,117 @@
+-- A lane is what shares a quota: a provider, or one of its models with limits of its own (`provider/model`).
+local lanes = {}
+local START = 8  -- calls at once where no limit is known
+
+local function new_lane(now)
+  return {
+    v = LAYOUT, d = {}, models = {}, frozen = 0, pushed = 0, line = 0,
+    ease = 1, eased = now, knee = 1, hits = 0, hit_at = 0, passed = 0, cool = 0, room = START, slow = true, born = 0,
+  }
+end
+
+-- Easing after a burst of 429s ends the faster, the farther from the knee, the speed at which the burst came: there the
+-- limit is that nobody tells, or it was (the idea of CUBIC, RFC 9438). Only while calls come.
+local function recover(l, now)
+  if l.ease < 1 then
+    local pace = math.min(0.1, math.max(0.003, math.abs(l.ease / l.knee - 1) / 2))
+    l.ease = math.min(1, l.ease * (1 + pace * math.min(1, now - l.eased)))
+  end
+  l.eased = now
+end
+
+-- Its dimension of this row; nil: nobody has told a limit for it.
+local function dimension(l, row, told)
+  local d = l.d[row[1]]
+  if not d then
+    if told == 0 and row[6] == 0 then return nil end
+    d = new_dimension(row)
+    l.d[row[1]] = d
+  end
+  bind(d, row)
+  d.ease = d.h and l.ease or 1
+  return d
+end
+
+local function lane(name, era, request, now)
+  local l = lanes[name]
+  if l then return l end
+  local alien
+  l, alien = read_state('provider:' .. name)
+  l = l or new_lane(now)
+  local lost = alien and now or (l.born ~= era.born and era.lost > 0) and era.lost or nil
+  l.name, l.live, l.counted = name, {}, {}
+  l.p = provider(string.match(name, '^[^/]*'), now)
+  l.intents = PREFIX .. 'intents:' .. name
+  l.flying = redis.call('HLEN', l.intents)
+  l.told = request.limits[name]
+  recover(l, now)
+  for i, row in ipairs(request.rows) do
+    local d = dimension(l, row, l.told[i + 1])
+    if d then
+      set_limit(d, l.told[i + 1], now)
+      -- State was lost: tickets that nobody remembers may still go for as long as they are booked ahead.
+      if lost then d.tat = math.max(d.tat, lost + HORIZON + d.burst) end
+      l.live[#l.live + 1] = d
+      l.counted[d.counts] = true
+    end
+  end
+  if l.born ~= era.born then
+    l.born = era.born
+    local known = false
+    for _, other in ipairs(l.p.lanes) do known = known or other == name end
+    if not known then table.insert(l.p.lanes, name) end
+  end
+  lanes[name] = l
+  return l
+end
+
+local function save_lanes()
+  for name, l in pairs(lanes) do
+    l.name, l.live, l.counted, l.p, l.intents, l.flying, l.told = nil, nil, nil, nil, nil, nil, nil
+    redis.call('SET', PREFIX .. 'provider:' .. name, pack(l), 'EX', 2 * DAY)
+  end
+end
+
+-- Bookings ahead move behind a freeze, in their order and with their distances: clients hear of `pushed`.
+local function freeze(l, duration, now)
+  local from = math.max(now, l.frozen)
+  local to = now + math.min(duration, DAY)
+  if to <= from then return end
+  for _, d in ipairs(l.live) do
+    d.tat = math.max(d.tat, from) + to - from
+  end
+  l.frozen = to
+  l.pushed = l.pushed + to - from
+end
+
+-- Nobody told the truth about the limit. After three 429s in ten seconds it is taken to be the share that passed of what
+-- was sent since the last such burst, and everything goes a tenth slower than that. Once a cooldown, in which what was
+-- booked ahead goes.
+local function throttled(l, now)
+  if now - l.hit_at > 10 then l.hits, l.hit_at = 0, now end
+  l.hits = l.hits + 1
+  if l.hits < 3 or now < l.cool then return end
+  l.knee = math.max(0.05, l.ease * math.max(0.5, l.passed / (l.passed + l.hits)))
+  l.ease = l.knee * 0.9
+  l.hits, l.passed, l.cool = 0, 0, now + 1.5
+  l.room = math.max(1, math.floor(math.min(l.room, l.flying + 1) * 0.75))
+  l.slow = false
+end
+
+-- Calls that may be in flight at once: told, or learned where nobody tells a speed (AIMD, slow start).
+local function adaptive(l)
+  for _, d in ipairs(l.live) do
+    if d.h and d.limit > 0 then return false end
+  end
+  return true
+end
+
+local function has_room(l)
+  if l.told[1] > 0 and l.flying >= l.told[1] then return false end
+  return not adaptive(l) or l.flying < l.room
+end
+
+local function grow(l)
+  if not adaptive(l) or l.flying + 1 < l.room * 0.9 then return end
+  l.room = math.min(4096, l.room + (l.slow and 1 or 1 / l.room))
+end
