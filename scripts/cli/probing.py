@@ -11,6 +11,11 @@ from workers.probe import Deployment, Finding, Sound, Unsound, Unsure, probe
 def probed(loaded: Settings, spec: SweepSpec) -> SweepSpec:
     """The spec without the deployments that give no vectors; each is named. Raises InputError when none is left."""
     checked = producer.check(spec)
+    drafts, _ = producer.preview(checked, 1)
+    if not drafts:
+        return spec  # there is nothing to embed: storing it says why, and no call is paid to find out
+    for _ in producer.requests(checked, drafts):  # raises for parameters that no embedding takes
+        pass
     findings = probe(loaded, _deployments(checked))
     unsound = [finding for finding in findings if isinstance(finding, Unsound)]
     if len(unsound) == len(findings):

@@ -17,7 +17,14 @@ async def test_a_lease_carries_what_the_spec_says(world: World) -> None:
     assert (lease.kind, lease.sweep_name, lease.owner, lease.jobs_total) == ("prompt", "sweep", "w1", 6)
     assert (lease.variant.provider, lease.variant.model) == ("openai", "small")
     assert dict(lease.options) == {"style": "google"}
-    assert dict(lease.policy) == {"cache": False, "on_open": "wait", "on_reject": "fail", "repair_turns": 2}
+    assert dict(lease.policy) == {
+        "cache": False,
+        "on_open": "wait",
+        "on_reject": "fail",
+        "repair_turns": 2,
+        "parallel_attempts": 1,
+        "hedge": 0.0,
+    }
     assert lease.budget_usd == 2.5
     assert [job.key for job in taken.jobs] == ["key0", "key1", "key2", "key3"]
     assert taken.jobs[1].input == {"n": 1, "text": "ü\n\\"}
