@@ -34,23 +34,30 @@ local function queue(l, call_id, t, pos, step, now)
   return { 'wait', math.min(MAX_WAIT * (0.5 + call_id % 97 / 194), math.max(0.02, pos - now - HORIZON / 2)), 'quota', pos }
 end
 
-local LABELS = { tokens = 'tokens', input = 'input tokens', output = 'output tokens' }
+local LABELS = { tokens = 'tokens', input = 'input tokens' }
+
+-- A call's amount of what a dimension counts.
+local function amount(d, tokens, output, input)
+  local counts = d.counts
+  if counts == 'tokens' then return tokens end
+  if counts == 'requests' then return 1 end
+  return counts == 'output' and output or input
+end
 
 -- What the call will take, by what dimensions count; or why it never fits into one. How much it will answer is a guess,
 -- which is no reason to refuse it.
-local function amounts(l, model, est, out)
-  local guess = { requests = 1, tokens = est, input = est - out, output = out }
+local function foresee(l, model, est, out)
   local costs = { requests = 1, tokens = expected(l.models, model, est), input = 0, output = 0 }
   if l.counted.input then costs.input = expected(l.models, model .. ' input', est - out) end
   if l.counted.output then costs.output = expected(l.models, model .. ' output', out) end
   for _, d in ipairs(l.live) do
     if d.limit > 0 then
-      local counts = d.counts
-      if guess[counts] > d.limit and counts ~= 'output' then
+      local counts, guess = d.counts, amount(d, est, 0, est - out)
+      if guess > d.limit then
         local period = d.window > MINUTE and 'day' or 'minute'
-        return nil, string.format('%d %s, but %s allows %d a %s', guess[counts], LABELS[counts], l.name, d.limit, period)
+        return nil, string.format('%d %s, but %s allows %d a %s', guess, LABELS[counts], l.name, d.limit, period)
       end
-      costs[counts] = math.min(costs[counts], d.limit)
+      if costs[counts] > d.limit then costs[counts] = d.limit end
     end
   end
   return costs
@@ -61,7 +68,7 @@ local function admit(op, era, request, now)
   local call_id, model, est, sweep, worst, cap, out = op[3], op[4], op[5], op[6], op[7], op[8], op[11]
   local retry, probe = ask_breaker(l.p.b, now)
   if retry > 0 then return { 'refused', 'breaker_open', 'provider ' .. string.match(l.name, '^[^/]*') .. ' keeps failing', retry } end
-  local costs, never = amounts(l, model, est, out)
+  local costs, never = foresee(l, model, est, out)
   if never then return { 'refused', 'too_large', never, -1 } end
   if not has_room(l) then return { 'wait', 0.05 + call_id % 97 / 500, 'calls in flight', 0 } end
   local counts = worst >= 0 and cap >= 0

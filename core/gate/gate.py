@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from core.gate.rows import NUMBERS, told
+from core.gate.rows import ROWS, told
 from core.model import Modality
 from core.ports import (
     Admission,
@@ -38,6 +38,7 @@ EPOCH = 1_750_000_000  # as in clock.lua
 
 _NANO = 1_000_000_000
 _FOR_ALL = frozenset({"quota", "quota of the day", "calls in flight"})  # reasons that are the provider's, not a sweep's
+_ROWS = {row.name: list(row) for row in ROWS}
 _PLACES = 20_000  # waiting calls whose place in the line is remembered
 
 
@@ -176,13 +177,13 @@ def settle_op(ticket: Ticket, settlement: Settlement) -> Op:
     ask = ticket.ask
     hints = [
         [
-            NUMBERS[hint.dimension],
+            _ROWS[hint.dimension],
             hint.limit,
             -1 if hint.remaining is None else hint.remaining,
             hint.reset_s or 0,
         ]
         for hint in settlement.limits
-        if hint.dimension in NUMBERS and hint.limit > 0
+        if hint.dimension in _ROWS and hint.limit > 0
     ]
     return [
         "settle",

@@ -19,17 +19,21 @@ local function recover(l, now)
   l.eased = now
 end
 
--- Its dimension of this row; nil: nobody has told a limit for it.
-local function dimension(l, row, told)
+-- Its dimension of this row.
+local function dimension(l, row)
   local d = l.d[row[1]]
   if not d then
-    if told == 0 and row[6] == 0 then return nil end
     d = new_dimension(row)
     l.d[row[1]] = d
   end
-  bind(d, row)
-  d.ease = d.h and l.ease or 1
   return d
+end
+
+local function put_in_force(l, d, now)
+  d.ease = d.h and l.ease or 1
+  l.live[#l.live + 1] = d
+  l.counted[d.counts] = true
+  return set_limit(d, l.limits[d.name] or 0, now)
 end
 
 local function lane(name, era, request, now)
@@ -39,27 +43,25 @@ local function lane(name, era, request, now)
   l, alien = read_state('provider:' .. name)
   l = l or new_lane(now)
   local lost = alien and now or (l.born ~= era.born and era.lost > 0) and era.lost or nil
-  l.name, l.live, l.counted = name, {}, {}
+  l.name, l.live, l.counted, l.limits = name, {}, {}, {}
   l.p = provider(string.match(name, '^[^/]*'), now)
   l.intents = PREFIX .. 'intents:' .. name
   l.flying = redis.call('HLEN', l.intents)
-  l.told = request.limits[name]
+  l.most = request.limits[name][1]
   recover(l, now)
   for i, row in ipairs(request.rows) do
-    local d = dimension(l, row, l.told[i + 1])
-    if d then
-      set_limit(d, l.told[i + 1], now)
-      -- State was lost: tickets that nobody remembers may still go for as long as they are booked ahead.
-      if lost then d.tat = math.max(d.tat, lost + HORIZON + d.burst) end
-      l.live[#l.live + 1] = d
-      l.counted[d.counts] = true
-    end
+    local told = request.limits[name][i + 1]
+    l.limits[row[1]] = told
+    if told > 0 or row[6] == 1 then dimension(l, row) end
+  end
+  for _, d in pairs(l.d) do
+    put_in_force(l, d, now)
+    -- State was lost: tickets that nobody remembers may still go for as long as they are booked ahead.
+    if lost then d.tat = math.max(d.tat, lost + HORIZON + d.burst) end
   end
   if l.born ~= era.born then
     l.born = era.born
-    local known = false
-    for _, other in ipairs(l.p.lanes) do known = known or other == name end
-    if not known then table.insert(l.p.lanes, name) end
+    enlist(l.p, name)
   end
   lanes[name] = l
   return l
@@ -67,7 +69,7 @@ end
 
 local function save_lanes()
   for name, l in pairs(lanes) do
-    l.name, l.live, l.counted, l.p, l.intents, l.flying, l.told = nil, nil, nil, nil, nil, nil, nil
+    l.name, l.live, l.counted, l.limits, l.p, l.intents, l.flying, l.most = nil, nil, nil, nil, nil, nil, nil, nil
     redis.call('SET', PREFIX .. 'provider:' .. name, pack(l), 'EX', 2 * DAY)
   end
 end
@@ -107,7 +109,7 @@ local function adaptive(l)
 end
 
 local function has_room(l)
-  if l.told[1] > 0 and l.flying >= l.told[1] then return false end
+  if l.most > 0 and l.flying >= l.most then return false end
   return not adaptive(l) or l.flying < l.room
 end
 

@@ -21,13 +21,12 @@ from redis.exceptions import NoScriptError, RedisError
 
 from core.errors import GateUnavailable
 from core.gate.gate import LimitsOf, Op, ScriptedGate, SpentOf, intent, restore_op, unsent_op
-from core.gate.rows import ROWS
+from core.gate.rows import in_force
 from core.ports import Admission, Ask, Clock, Intent, Settlement, Ticket
 
 log = logging.getLogger(__name__)
 
 _PARTS = ("clock", "window", "schedule", "breaker", "estimate", "provider", "lane", "budget", "admit", "settle", "main")
-_ROWS = [list(row) for row in ROWS]
 _PREFIX = "llmsweep:gate:"
 _BATCH = 256  # operations a script: about 3 ms of the server's time
 _GATHER_S = (
@@ -140,7 +139,7 @@ class RedisGate(ScriptedGate):
 
     async def _send(self, ops: list[Op]) -> list[Any]:
         limits = {lane: self._limits(lane) for lane in {op[1] for op in ops if len(op) > 1} if isinstance(lane, str)}
-        payload = orjson.dumps({"seq": self._seq, "rows": _ROWS, "limits": limits, "ops": ops})
+        payload = orjson.dumps({"seq": self._seq, **in_force(limits), "ops": ops})
         with _translated():
             async with asyncio.timeout(_TIMEOUT_S):
                 try:

@@ -1,6 +1,7 @@
 """What a quota may be counted in, as data: the script and its twin loop over these rows."""
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from core.ports import Limits
 
@@ -27,11 +28,17 @@ ROWS = (
     Row("tokens_day", "tokens", DAY_S, 0.0, 0.993),
 )
 
-NUMBERS = {row.name: number for number, row in enumerate(ROWS, 1)}
-"""A dimension's name, as headers tell it -> its row's number."""
-
 
 def told(limits: Limits) -> list[int]:
     """Calls in flight, then a limit a row; 0: none."""
     known = (limits.in_flight, limits.rpm, limits.tpm, limits.itpm, limits.otpm, limits.rpd, limits.tpd)
     return [limit or 0 for limit in known]
+
+
+def in_force(limits: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+    """Lane -> what it was told, as the script wants it: without rows that no lane needs, which costs it time."""
+    needed = [at for at, row in enumerate(ROWS, 1) if row.always or any(given[at] for given in limits.values())]
+    return {
+        "rows": [list(ROWS[at - 1]) for at in needed],
+        "limits": {lane: [given[0], *(given[at] for at in needed)] for lane, given in limits.items()},
+    }

@@ -5,25 +5,34 @@ local function take_intent(l, call_id)
   if not raw then return nil end
   redis.call('HDEL', l.intents, call_id)
   l.flying = l.flying - 1
-  local _, slot, tokens, input, output, worst, est, out = string.match(raw, '^(%S+) (%S+) (%d+)/?(%d*)/?(%d*) (%S+) (%d+)/?(%d*) ')
-  local booked = { requests = 1, tokens = tonumber(tokens), input = tonumber(input) or 0, output = tonumber(output) or 0 }
-  return { slot = tonumber(slot), booked = booked, worst = tonumber(worst), est = tonumber(est), out = tonumber(out) or 0 }
+  local _, slot, tokens, worst, est = string.match(raw, '^(%S+) (%S+) (%S+) (%S+) (%S+) ')
+  local intent = { slot = tonumber(slot), tokens = tonumber(tokens), input = 0, output = 0, worst = tonumber(worst), est = tonumber(est), out = 0 }
+  if not intent.tokens then  -- input and output were booked apart
+    local all, input, output = string.match(tokens, '(%d+)/(%d+)/(%d+)')
+    intent.tokens, intent.input, intent.output = tonumber(all), tonumber(input), tonumber(output)
+    local guess, out = string.match(est, '(%d+)/(%d+)')
+    intent.est, intent.out = tonumber(guess), tonumber(out)
+  end
+  return intent
 end
 
-local function teach(l, model, intent, real)
-  learn(l.models, model, intent.est, real.tokens)
-  if l.counted.input and real.input >= 0 then learn(l.models, model .. ' input', intent.est - intent.out, real.input) end
-  if l.counted.output and real.output >= 0 then learn(l.models, model .. ' output', intent.out, real.output) end
+local function teach(l, model, intent, tokens, input, output)
+  learn(l.models, model, intent.est, tokens)
+  if l.counted.input and input >= 0 then learn(l.models, model .. ' input', intent.est - intent.out, input) end
+  if l.counted.output and output >= 0 then learn(l.models, model .. ' output', intent.out, output) end
 end
 
 local function settle_tokens(l, op, intent)
-  local real = { requests = 1, tokens = op[10], input = op[15], output = op[16] }
-  if not op[9] then real = { requests = 0, tokens = 0, input = 0, output = 0 } end
+  local sent, tokens, input, output = op[9], op[10], op[15], op[16]
   for _, d in ipairs(l.live) do
-    local booked, taken = intent.booked[d.counts], real[d.counts]
-    if taken >= 0 and booked > 0 then correct(d, intent.slot, taken - booked) end
+    local booked = amount(d, intent.tokens, intent.output, intent.input)
+    if not sent then correct(d, intent.slot, -booked)
+    else
+      local taken = amount(d, tokens, output, input)
+      if taken >= 0 and booked > 0 then correct(d, intent.slot, taken - booked) end
+    end
   end
-  if op[9] and real.tokens > 0 then teach(l, op[4], intent, real) end
+  if sent and tokens > 0 then teach(l, op[4], intent, tokens, input, output) end
 end
 
 local function settle_money(op, worst, reserved, era)
@@ -32,18 +41,14 @@ local function settle_money(op, worst, reserved, era)
   spend(op[5], cost, reserved, era)
 end
 
--- Each: {row's number, limit, remaining or -1, reset in s}.
-local function take_hints(l, hints, request, slot, now)
+-- Each: {row, limit, remaining or -1, reset in s}.
+local function take_hints(l, hints, slot, now)
   local dropped = false
   for _, h in ipairs(hints) do
-    local known = l.d[request.rows[h[1]][1]]
-    local d = known or dimension(l, request.rows[h[1]], h[2])
-    if not known then
-      l.live[#l.live + 1] = d
-      l.counted[d.counts] = true
-    end
+    if not l.d[h[1][1]] then put_in_force(l, dimension(l, h[1]), now) end
+    local d = l.d[h[1][1]]
     hint(d, h[2], h[3], h[4], slot, now)
-    dropped = set_limit(d, l.told[h[1] + 1], now) or dropped
+    dropped = set_limit(d, l.limits[d.name] or 0, now) or dropped
   end
   if dropped then l.hits, l.cool = 0, now + 5 end  -- the 429s that follow are explained
 end
@@ -60,7 +65,7 @@ local function settle(op, era, request, now)
     return 0
   end
   tell_breaker(l.p.b, op[3], op[6], op[8], now)
-  if intent then take_hints(l, op[14], request, intent.slot, now) end
+  if intent then take_hints(l, op[14], intent.slot, now) end
   if op[13] >= 0 then
     throttled(l, now)
     freeze(l, op[13], now)

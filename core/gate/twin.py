@@ -15,7 +15,7 @@ from core.gate.schedule import HORIZON
 from core.gate.window import MINUTE
 
 MAX_WAIT = 2.0
-LABELS = {"tokens": "tokens", "input": "input tokens", "output": "output tokens"}
+LABELS = {"tokens": "tokens", "input": "input tokens"}
 
 
 class Twin:
@@ -250,11 +250,12 @@ def _settle_tokens(lane: LaneState, intent: Intended, model: str, real: dict[str
 
 def _take_hints(lane: LaneState, hints: list[list[Any]], slot: int, now: float) -> None:
     dropped = False
-    for number, limit, remaining, reset_s in hints:
-        d = lane.dimension(ROWS[number - 1], limit)
+    for (name, *_), limit, remaining, reset_s in hints:
+        number = [row.name for row in ROWS].index(name)
+        d = lane.dimension(ROWS[number], limit)
         if d is not None:
             d.take_hint(limit, remaining, reset_s, slot, now)
-            dropped = d.set_limit(lane.told[number], now) or dropped
+            dropped = d.set_limit(lane.told[number + 1], now) or dropped
     if dropped:
         lane.hits, lane.cool = 0, now + 5
 

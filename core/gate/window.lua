@@ -1,7 +1,7 @@
 -- What was booked in the last minute or day, counted in slots of time. `n` holds a count a slot, in a ring; `sum` is that of
 -- the window that ends with the newest slot, so that nobody adds sixty numbers for every call.
 -- A row that the client sends says what a dimension is: {name, what it counts, window in s, burst in s (0: not paced), share of
--- the limit that is given out, 1 if it is counted without a limit as well}.
+-- the limit that is given out, 1 if it is counted without a limit as well}. The dimension keeps it: other rows, other LAYOUT.
 local MINUTE = 60
 local PARTS = 48   -- slots of a window longer than a minute: a day goes by in half hours
 local SPARE = 12   -- slots beyond the window: what is booked ahead, and some

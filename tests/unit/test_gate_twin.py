@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from core.gate.gate import Op
 from core.gate.redis import script
-from core.gate.rows import ROWS
+from core.gate.rows import ROWS, in_force
 from core.gate.schedule import HORIZON, Dimension
 from core.gate.twin import Twin
 from tests.gates import HAND_CLOCK
@@ -48,15 +48,17 @@ class Gates(RuleBasedStateMachine):
         self.redis.set("test:now", f"{self.now:.6f}")
         request = {
             "seq": self.seq,
-            "rows": [list(row) for row in ROWS],
-            "limits": {PROVIDER: self.told_limits},
+            **in_force({PROVIDER: self.told_limits}),
             "ops": [op],
         }
         era, seq, _, (by_script,) = orjson.loads(self.redis.eval(SCRIPT, 0, orjson.dumps(request)))
         by_twin = self.twin.run(op, self.seq, lambda _: self.told_limits, self.now)
         assert self.twin.era is not None
         assert (era, seq) == (self.twin.era.born, self.twin.era.seq)
-        assert_same(by_script, by_twin)
+        if isinstance(by_twin, list) and by_twin[1] == "too_large":
+            assert_same(by_script[:2], by_twin[:2])  # it may fit into several limits not at all: any of them is named
+        else:
+            assert_same(by_script, by_twin)
         self.era, self.seq = era, seq
         return by_twin
 
@@ -153,7 +155,7 @@ class Gates(RuleBasedStateMachine):
         answer = self.both(["admit", PROVIDER, self.number, "m", 1, 1, -1, -1, 0, "{}", 0])
         if answer[0] == "ticket":
             self.going.append(self.now + answer[1])
-            hints = [[dimension, limit, remaining, reset]]
+            hints = [[list(ROWS[dimension - 1]), limit, remaining, reset]]
             op = [
                 "settle",
                 PROVIDER,
