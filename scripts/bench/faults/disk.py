@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from scripts.bench.faults.judge import Case, bounded
@@ -12,6 +12,7 @@ from scripts.bench.faults.servers import held, kept_back
 from scripts.bench.faults.stage import NotPlayable, Stage
 
 _AWAY_S = 6.0
+_BLOCKS = (2**20, 2**16, 2**12)
 _SIZES = {"": 420, "broker": 24}  # MB, by folder of the servers' directory
 
 
@@ -69,11 +70,19 @@ def broker_full(stage: Stage) -> Case:
 
 @contextmanager
 def _filled(folder: Path) -> Iterator[None]:
-    """Not a byte is free inside the block."""
+    """Not a page is free inside the block."""
     ballast = folder / "ballast"
     try:
         with ballast.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, max(1, shutil.disk_usage(folder).free))
+            for size in _BLOCKS:
+                _grow(file.fileno(), size)
         yield
     finally:
         ballast.unlink(missing_ok=True)
+
+
+def _grow(file: int, size: int) -> None:
+    """By blocks until there is no room for another; the server writes meanwhile."""
+    with suppress(OSError):
+        while True:
+            os.posix_fallocate(file, os.fstat(file).st_size, size)
