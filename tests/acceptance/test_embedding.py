@@ -38,13 +38,13 @@ def test_a_deployment_is_asked_once_for_the_whole_cluster_and_told(world: World)
 
 
 def test_an_invalid_deployment_is_left_out_and_named_and_the_others_go_on(world: World) -> None:
-    corpus(world, "mixed", "gamma")
-    words = ("submit", "embedding", "mixed", "-n", "mixed", "-m", "text-embedding-3-small,gone-3", "--watch")
+    corpus(world, "mixed-texts", "gamma")
+    words = ("submit", "embedding", "mixed-texts", "-n", "mixed-texts", "-m", "text-embedding-3-small,gone-3", "--watch")
 
     told = world.sweep(*words, code=1)
 
     assert "left out: openai/gone-3: " in told.err
-    status = world.sweep("status", "mixed", "--json").json()
+    status = world.sweep("status", "mixed-texts", "--json").json()
     assert (status["state"], status["jobs"], status["done"], status["failed"]) == ("done", 1, 1, 0)
     # Told again, the sweep is the same one.
     assert "is done already" in world.sweep(*words, code=1).err
