@@ -39,7 +39,16 @@ def test_a_deployment_is_asked_once_for_the_whole_cluster_and_told(world: World)
 
 def test_an_invalid_deployment_is_left_out_and_named_and_the_others_go_on(world: World) -> None:
     corpus(world, "mixed-texts", "gamma")
-    words = ("submit", "embedding", "mixed-texts", "-n", "mixed-texts", "-m", "text-embedding-3-small,gone-3", "--watch")
+    words = (
+        "submit",
+        "embedding",
+        "mixed-texts",
+        "-n",
+        "mixed-texts",
+        "-m",
+        "text-embedding-3-small,gone-3",
+        "--watch",
+    )
 
     told = world.sweep(*words, code=1)
 
