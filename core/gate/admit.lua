@@ -19,11 +19,11 @@ end
 
 -- Who would wait longer than the horizon, takes a place in the line and comes back when its turn is near. The line books
 -- nothing: whoever is there when the schedule runs dry may go, so places of the dead cost nothing.
-local function queue(l, call_id, t, pos, step, now)
+local function queue(l, call_id, t, pos, step, horizon, now)
   local ahead = t - now
-  if ahead <= HORIZON then
-    if ahead <= HORIZON / 4 or l.line <= now + HORIZON then return nil end
-    if pos > 0 and pos <= now + HORIZON then return nil end
+  if ahead <= horizon then
+    if ahead <= horizon / 4 or l.line <= now + horizon then return nil end
+    if pos > 0 and pos <= now + horizon then return nil end
   end
   if pos > 0 then
     pos = math.max(pos, t)  -- whoever was overtaken by a freeze or by real figures stays before those who come now
@@ -31,7 +31,7 @@ local function queue(l, call_id, t, pos, step, now)
     pos = math.max(l.line, t)
     l.line = pos + step
   end
-  return { 'wait', math.min(MAX_WAIT * (0.5 + call_id % 97 / 194), math.max(0.02, pos - now - HORIZON / 2)), 'quota', pos }
+  return { 'wait', math.min(MAX_WAIT * (0.5 + call_id % 97 / 194), math.max(0.02, pos - now - horizon / 2)), 'quota', pos }
 end
 
 local LABELS = { tokens = 'tokens', input = 'input tokens' }
@@ -76,14 +76,18 @@ local function admit(op, era, request, now)
     local answer = check_budget(sweep, worst, cap, era, now)
     if answer then return answer end
   end
-  local t, step = math.max(now, l.frozen), 0
+  local t, step, horizon = math.max(now, l.frozen), 0, HORIZON
   for _, d in ipairs(l.live) do
     local from = earliest(d, costs[d.counts], now)
     if not d.h and from > now + HORIZON then return { 'wait', MAX_WAIT * (0.5 + call_id % 97 / 194), 'quota of the day', 0 } end
     t = math.max(t, from)
-    if d.h and d.limit > 0 then step = math.max(step, seconds(d, costs[d.counts])) end
+    if d.h and d.limit > 0 then
+      local takes = seconds(d, costs[d.counts])
+      step = math.max(step, takes)
+      if takes > LARGE[1] and takes < LARGE[2] and d.counts ~= 'requests' then horizon = NEAR end
+    end
   end
-  local answer = queue(l, call_id, t, op[9], step, now)
+  local answer = queue(l, call_id, t, op[9], step, horizon, now)
   if answer then return answer end
 
   for _, d in ipairs(l.live) do

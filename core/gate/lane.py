@@ -10,7 +10,7 @@ from core.gate.rows import ROWS, Row
 from core.gate.schedule import HORIZON, Dimension
 
 DAY = 86400.0
-START = 8.0
+START = 16.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,7 +87,7 @@ class LaneState:
     def grow(self) -> None:
         """One more call at once, if that is what limits."""
         if self.adaptive() and len(self.intents) + 1 >= self.room * 0.9:
-            self.room = min(4096.0, self.room + (1 if self.slow else 1 / self.room))
+            self.room = min(4096.0, self.room + (2 if self.slow else 1 / self.room))
 
     def recover(self, now: float) -> None:
         """Easing ends, slowly around the knee, and only while calls come."""

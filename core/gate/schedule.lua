@@ -11,6 +11,8 @@
 --
 -- A day's quota is not paced: it may be used as fast as the minute's allow, and then its window must move on.
 local HORIZON = 1.2    -- seconds that are booked ahead; who would wait longer, books nothing
+local NEAR = 0.3       -- the same for large calls: a few of them in flight, and what they really take, change all
+local LARGE = { 0.1, 1 }  -- seconds of quota that make a call large, if what it takes is an estimate
 local JITTER = 0.35    -- seconds by which a call may be late or early on its way
 
 local function new_dimension(row)
@@ -44,7 +46,8 @@ local function earliest(d, cost, now)
   if d.limit == 0 then return now end
   local t = now
   if d.h then
-    local slack = 1 - JITTER - cost / (d.limit / d.window * d.ease)
+    -- The provider's second must hold the call, and as much again where its size is an estimate.
+    local slack = 1 - JITTER - cost / (d.limit / d.window * d.ease) * (d.counts == 'requests' and 1 or 2)
     t = math.max(now, d.tat - math.max(0, math.min(d.burst, slack)))
   end
   local over = used(d, t, d.since) + cost - d.limit * d.full

@@ -7,6 +7,8 @@ from core.gate.rows import Row
 from core.gate.window import Window
 
 HORIZON = 1.2
+NEAR = 0.3
+LARGE = (0.1, 1.0)
 JITTER = 0.35
 FREE = 1e6
 
@@ -58,7 +60,8 @@ class Dimension:
             return now
         t = now
         if self.paced:
-            slack = 1 - JITTER - cost / (self.limit / self.row.window_s * self.ease)
+            size = cost / (self.limit / self.row.window_s * self.ease)
+            slack = 1 - JITTER - size * (1 if self.row.counts == "requests" else 2)
             t = max(now, self.tat - max(0.0, min(self.row.burst_s, slack)))
         over = self.window.used(t, self.since) + cost - self.limit * self.row.full
         if over <= 0:

@@ -11,7 +11,7 @@ from core.gate.breaker import Breaker
 from core.gate.budget import GRACE_S, Budgets, Era
 from core.gate.lane import Intended, LaneState
 from core.gate.rows import ROWS
-from core.gate.schedule import HORIZON
+from core.gate.schedule import HORIZON, LARGE, NEAR
 from core.gate.window import MINUTE
 
 MAX_WAIT = 2.0
@@ -209,7 +209,7 @@ def _costs(lane: LaneState, model: str, guess: dict[str, int]) -> dict[str, int]
 
 
 def _when(lane: LaneState, call_id: int, costs: dict[str, int], pos: float, now: float) -> float | list[Any]:
-    t, step = max(now, lane.frozen), 0.0
+    t, step, horizon = max(now, lane.frozen), 0.0, HORIZON
     for d in lane.dimensions.values():
         cost = costs[d.row.counts]
         start = d.earliest(cost, now)
@@ -217,13 +217,19 @@ def _when(lane: LaneState, call_id: int, costs: dict[str, int], pos: float, now:
             return ["wait", MAX_WAIT * (0.5 + call_id % 97 / 194), "quota of the day", 0]
         t = max(t, start)
         if d.paced and d.limit > 0:
-            step = max(step, d.seconds(cost))
-    return _queue(lane, call_id, t, pos, step, now) or t
+            takes = d.seconds(cost)
+            step = max(step, takes)
+            if LARGE[0] < takes < LARGE[1] and d.row.counts != "requests":
+                horizon = NEAR
+    return _queue(lane, call_id, t, pos, (step, horizon), now) or t
 
 
-def _queue(lane: LaneState, call_id: int, t: float, pos: float, step: float, now: float) -> list[Any] | None:
+def _queue(
+    lane: LaneState, call_id: int, t: float, pos: float, takes: tuple[float, float], now: float
+) -> list[Any] | None:
+    step, horizon = takes
     ahead = t - now
-    if ahead <= HORIZON and (ahead <= HORIZON / 4 or lane.line <= now + HORIZON or 0 < pos <= now + HORIZON):
+    if ahead <= horizon and (ahead <= horizon / 4 or lane.line <= now + horizon or 0 < pos <= now + horizon):
         return None
     if pos > 0:
         pos = max(pos, t)
@@ -231,7 +237,7 @@ def _queue(lane: LaneState, call_id: int, t: float, pos: float, step: float, now
         pos = max(lane.line, t)
         lane.line = pos + step
     most = MAX_WAIT * (0.5 + call_id % 97 / 194)
-    return ["wait", min(most, max(0.02, pos - now - HORIZON / 2)), "quota", pos]
+    return ["wait", min(most, max(0.02, pos - now - horizon / 2)), "quota", pos]
 
 
 def _settle_tokens(lane: LaneState, intent: Intended, model: str, real: dict[str, int] | None) -> None:

@@ -218,15 +218,15 @@ async def test_a_days_header_tells_what_others_have_used(world: World) -> None:
 
 
 async def test_input_and_output_tokens_have_limits_of_their_own(world: World) -> None:
-    world.limits["p"] = Limits(itpm=600_000, otpm=6_000)
+    world.limits["p"] = Limits(itpm=6_000_000, otpm=60_000)
     gate = await world.gate()
     for i in range(1, 8):  # teaches that an answer takes 50
         ticket = await ticket_for(world, gate, an_ask(i, tokens=1100, output_tokens=100))
         await gate.settle(ticket, good(1050, input_tokens=1000, output_tokens=50))
         await world.move(1)
     await world.move(60)
-    tickets = granted([await gate.admit(an_ask(i, tokens=1100, output_tokens=100)) for i in range(10, 20)])
-    assert 2 <= len(tickets) <= 4  # half a second of answers each; the prompts would let all ten pass
+    tickets = granted([await gate.admit(an_ask(i, tokens=1100, output_tokens=100)) for i in range(10, 110)])
+    assert 15 <= len(tickets) <= 35  # a twentieth of a second of answers each; the prompts would let all pass
 
 
 async def test_a_prompt_above_the_input_limit_is_refused_and_a_guess_of_the_answer_is_not(world: World) -> None:
@@ -283,3 +283,35 @@ async def test_an_intent_of_a_models_own_schedule_is_forgotten_like_any_other(wo
     world.limits["p"] = Limits()  # the reaper's process need not know of it
     await (await world.gate()).forget("p", [1])
     assert (await gate.status("p")).in_flight == 0
+
+
+async def test_five_large_calls_a_second_use_the_tokens_and_are_seldom_refused() -> None:
+    used, refused = 0.0, 0.0
+    for seed in range(4):
+        world, judge = MemoryWorld(limits={"p": Limits(tpm=150_000)}), Judge(tpm=150_000)
+        traffic = Traffic(world, judge, calls=40, estimate=lambda _: 1000, spread=0.3, latency_s=2.0, seed=seed)
+        await traffic.run(300)
+        start = judge.arrivals[0][0]
+        used += judge.used(start + 20, start + 299)[1] / 4
+        refused += judge.refused / len(judge.arrivals) / 4
+    assert used >= 0.97
+    assert refused <= 0.003
+
+
+async def test_a_thousand_calls_at_once_are_reached_in_four_round_trips_where_no_limit_is_known(world: World) -> None:
+    gate, call_id = await world.gate(), 0
+    flying = list[Ticket]()
+    for _ in range(5):
+        await world.move(1)
+        going = list[Ticket]()
+        for ended in [*flying, None]:
+            if ended is not None:
+                await gate.settle(ended, good(100))
+            while True:
+                call_id += 1
+                admission = await gate.admit(an_ask(call_id, provider="free"))
+                if not isinstance(admission, Ticket):
+                    break
+                going.append(admission)
+        flying = going
+    assert len(flying) >= 1000
