@@ -4,6 +4,7 @@
 """
 
 import functools
+import json
 import hashlib
 import importlib.util
 import os
@@ -13,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.errors import InputError
 from core.ports import Limits
@@ -62,6 +63,13 @@ _MODELS = {
 }
 
 
+def _from_json(value: Any) -> Any:
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except json.JSONDecodeError as exc:
+        raise ValueError(f"is no JSON: {exc}") from exc
+
+
 class ModelLimits(BaseModel):
     """The limits of a model that does not share its provider's."""
 
@@ -100,7 +108,9 @@ class ProviderSettings(BaseSettings):
     rate_limit_rpd: int | None = Field(default=None, ge=1)  # requests a day
     rate_limit_tpd: int | None = Field(default=None, ge=1)  # tokens a day
     rate_limit_in_flight: int | None = Field(default=None, ge=1)  # calls at once, of all workers together
-    model_limits: dict[str, ModelLimits] = Field(default_factory=dict)  # JSON: {"gpt-4o-mini": {"rpm": 5000}}
+    model_limits: Annotated[dict[str, ModelLimits], NoDecode, BeforeValidator(_from_json)] = Field(
+        default_factory=dict
+    )  # JSON: {"gpt-4o-mini": {"rpm": 5000}}
     cache_enabled: bool = True  # off: a sweep takes no answers that other sweeps have paid for
     cache_ttl: float = Field(default=3600, gt=0)
     cache_max_size: int | None = Field(default=None, ge=1)  # answers; None: the cache server's memory decides

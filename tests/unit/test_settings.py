@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import InputError
+from core.ports import Limits
 from core.settings import BASE_URLS, PREFIXES, ProviderSettings, Settings, forget, provider_settings, settings
 
 ROOT = Path(__file__).parents[2]
@@ -88,6 +89,21 @@ def test_a_bad_value_is_named_with_its_setting(tmp_path: Path, line: str, messag
 def test_a_bad_value_of_a_provider_is_named_with_its_prefix(tmp_path: Path, line: str) -> None:
     (tmp_path / ".env").write_text(line)
     with pytest.raises(InputError, match=line.partition("=")[0]):
+        provider_settings("openai")
+
+
+def test_a_models_own_limits_are_read_beside_its_providers(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(
+        """OPENAI_RATE_LIMIT_RPD=9\nOPENAI_MODEL_LIMITS='{"m/1": {"rpm": 5, "otpm": 7}}'\n"""
+    )
+    found = provider_settings("openai").limits()
+    assert (found.rpd, found.models) == (9, {"m/1": Limits(rpm=5, otpm=7)})
+
+
+@pytest.mark.parametrize("value", ["nonsense", "[]", '{"m": 5}', '{"m": {"rpm": 0}}', '{"m": {"rmp": 5}}'])
+def test_limits_of_models_that_cannot_be_read_are_named(tmp_path: Path, value: str) -> None:
+    (tmp_path / ".env").write_text(f"OPENAI_MODEL_LIMITS='{value}'\n")
+    with pytest.raises(InputError, match="OPENAI_MODEL_LIMITS"):
         provider_settings("openai")
 
 
