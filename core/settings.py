@@ -4,9 +4,9 @@
 """
 
 import functools
-import json
 import hashlib
 import importlib.util
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
