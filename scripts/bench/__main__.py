@@ -1,7 +1,8 @@
-"""``python -m scripts.bench faults|quota|throughput|scale|kinds``; ``faults NAME..`` runs only those."""
+"""``python -m scripts.bench faults|quota|throughput|scale|kinds|forecast``; ``faults NAME..`` runs only those."""
 
 import importlib
 import importlib.util
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -13,6 +14,7 @@ _OTHERS = ("quota", "throughput", "scale", "kinds", "forecast")
 
 def main(argv: Sequence[str]) -> int:
     """0: every row holds, 1: one does not, 2: no such measurement."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # its processes end with it
     target, *names = argv or [""]
     if target == "faults":
         return faults.run(names)
