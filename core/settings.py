@@ -122,6 +122,9 @@ class ProviderSettings(BaseSettings):
     deployment: str = ""
     api_version: str = "2024-10-21"
 
+    # local only
+    model_path: Path | None = None
+
     def limits(self) -> Limits:
         """What the account allows, as far as the settings tell."""
         return Limits(
@@ -134,9 +137,6 @@ class ProviderSettings(BaseSettings):
             in_flight=self.rate_limit_in_flight,
             models={name: Limits(**own.model_dump()) for name, own in self.model_limits.items()},
         )
-
-    # local only
-    model_path: Path | None = None
 
 
 def _upper(value: Any) -> Any:

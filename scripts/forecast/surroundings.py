@@ -4,6 +4,7 @@ import os
 import statistics
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from core.errors import Unavailable
 from core.fingerprint import fingerprint
@@ -61,7 +62,7 @@ def limits(providers: Iterable[str], given: Given) -> tuple[dict[str, Limits], d
         rpm = given.rpm or (loaded.rate_limit_rpm if loaded else None)
         tpm = given.tpm or (loaded.rate_limit_tpm if loaded else None)
         at_once = loaded.max_concurrent_requests if loaded else 256
-        found[name] = Limits(rpm=rpm, tpm=tpm)
+        found[name] = replace(loaded.limits() if loaded else Limits(), rpm=rpm, tpm=tpm)
         concurrency[name] = given.concurrency or at_once
         prefix = PREFIXES.get(name, "")
         for label, value, own, setting in (
