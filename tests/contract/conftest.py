@@ -2,10 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
 
 import pytest
 import uvloop
 
+from core.ports import Provider
+from core.providers import create
+from core.settings import ProviderSettings
+from tests.contract.raw_http import RawServer, raw_server
+from tests.contract.replies import KEY
 from tests.ledgers import MemoryWorld, PostgresWorld, World
 
 
@@ -27,3 +33,24 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     real = PostgresWorld(request.getfixturevalue("database_url"))
     yield real
     await real.close()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[RawServer]:
+    async with raw_server() as found:
+        yield found
+
+
+@pytest.fixture
+async def provider_of(server: RawServer) -> AsyncIterator[Callable[..., Provider]]:
+    made: list[Provider] = []
+
+    def make(**settings: Any) -> Provider:
+        given = {"base_url": server.url, "api_key": KEY, "request_timeout": 5} | settings
+        chosen = ProviderSettings.model_validate(given)
+        made.append(create("openai", chosen))
+        return made[-1]
+
+    yield make
+    for provider in made:
+        await provider.close()

@@ -5,79 +5,18 @@ import gzip
 import resource
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import orjson
 import pytest
 
-from core.errors import MalformedAnswer, ProviderError, ProviderRefused, ProviderTimeout, ProviderUnreachable
-from core.model import ChatRequest, Message
+from core.errors import MalformedAnswer, ProviderRefused, ProviderTimeout, ProviderUnreachable
 from core.ports import Provider
 from core.providers import create
 from core.settings import ProviderSettings
 from tests.contract.raw_http import RawServer, http, raw, raw_server
-
-KEY = "sk-planted-0123456789abcdef"
-
-
-def chat_body(**changes: Any) -> dict[str, Any]:
-    body = {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "gpt-4o-mini-2024-07-18",
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15},
-    }
-    return body | changes
-
-
-def message(**fields: Any) -> list[dict[str, Any]]:
-    return [{"index": 0, "message": {"role": "assistant", **fields}, "finish_reason": "stop"}]
-
-
-def embeddings_body(*vectors: Any, **changes: Any) -> dict[str, Any]:
-    data = [{"object": "embedding", "index": i, "embedding": vector} for i, vector in enumerate(vectors)]
-    body = {"object": "list", "data": data, "model": "text-embedding-3-small", "usage": {"prompt_tokens": 4}}
-    return body | changes
-
-
-def a_request(**fields: Any) -> ChatRequest:
-    values: dict[str, Any] = {
-        "provider": "openai",
-        "model": "gpt-4o-mini",
-        "messages": (Message(role="user", content="Say hello."),),
-    }
-    return ChatRequest(**(values | fields))
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[RawServer]:
-    async with raw_server() as found:
-        yield found
-
-
-@pytest.fixture
-async def provider_of(server: RawServer) -> AsyncIterator[Callable[..., Provider]]:
-    made: list[Provider] = []
-
-    def make(**settings: Any) -> Provider:
-        given = {"base_url": server.url, "api_key": KEY, "request_timeout": 5} | settings
-        chosen = ProviderSettings.model_validate(given)
-        made.append(create("openai", chosen))
-        return made[-1]
-
-    yield make
-    for provider in made:
-        await provider.close()
-
-
-async def failure(provider: Provider) -> ProviderError:
-    with pytest.raises(ProviderError) as caught:
-        await provider.chat(a_request())
-    return caught.value
+from tests.contract.replies import KEY, a_request, chat_body, failure, message
 
 
 @pytest.mark.parametrize(
@@ -303,118 +242,10 @@ def test_one_provider_serves_several_event_loops_one_after_the_other() -> None:
     assert asyncio.run(with_server()) == "hellohello"
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        pytest.param([[1.0, 2.0]], id="one vector for two texts"),
-        pytest.param([[1.0, 2.0]] * 3, id="three vectors for two texts"),
-        pytest.param([[1.0, 2.0], [1.0]], id="no dimension that most have"),
-        pytest.param([[], []], id="empty vectors"),
-        pytest.param([[1.0, None], [None, 2.0]], id="null"),
-        pytest.param([[1.0, 1e300], [1e300, 2.0]], id="beyond float32"),
-        pytest.param([["a", "b"], ["c", "d"]], id="text"),
-        pytest.param([None, None], id="no vector"),
-        pytest.param([{"a": 1}, {"a": 1}], id="an object"),
-        pytest.param([[[1.0]], [[1.0]]], id="nested lists"),
-        pytest.param(["%%%%", "%%%%"], id="no base64"),
-        pytest.param(["AAAA", "AAAA"], id="base64 of no whole float"),
-        pytest.param(["AADAfw==", "AADAfw=="], id="base64 with NaN"),
-        pytest.param(["AACAfw==", "AACAfw=="], id="base64 with infinity"),
-    ],
-)
-async def test_embeddings_that_cannot_be_used_are_malformed(
-    server: RawServer, provider_of: Callable[..., Provider], data: list[Any]
-) -> None:
-    server.answer(http(embeddings_body(*data)))
-    with pytest.raises(MalformedAnswer) as caught:
-        await provider_of().embed("text-embedding-3-small", ["a", "b"])
-    assert caught.value.usage is not None
-    assert caught.value.usage.prompt == 4
-
-
-@pytest.mark.parametrize(
-    ("bad", "why"),
-    [
-        pytest.param([1.0], "1 dimensions, not 2", id="another dimension"),
-        pytest.param([], "empty", id="empty"),
-        pytest.param([1.0, None], "finite", id="null"),
-        pytest.param([1.0, 1e300], "finite", id="beyond float32"),
-        pytest.param([0.0, 0.0], "zeros", id="zeros"),
-        pytest.param(["a", "b"], "no numbers", id="text"),
-        pytest.param(None, "no list", id="no vector"),
-        pytest.param([[1.0], [2.0]], "no list", id="nested"),
-        pytest.param("AACAPwAAwH8=", "finite", id="base64 with NaN"),
-        pytest.param("AACAPwAAgH8=", "finite", id="base64 with infinity"),
-        pytest.param("AAAAAAAAAAA=", "zeros", id="base64 zeros"),
-        pytest.param("AACAPw==", "1 dimensions, not 2", id="base64 of another dimension"),
-        pytest.param("AACAPwA=", "base64", id="base64 of no whole float"),
-        pytest.param("%%%%", "base64", id="no base64"),
-    ],
-)
-async def test_one_bad_embedding_leaves_the_others_of_its_reply_usable(
-    server: RawServer, provider_of: Callable[..., Provider], bad: Any, why: str
-) -> None:
-    server.answer(http(embeddings_body([1.0, 2.0], bad, "AABAQAAAgEA=")))
-
-    reply = await provider_of().embed("text-embedding-3-small", ["a", "b", "c"])
-
-    assert list(reply.flaws) == [1]
-    assert why in reply.flaws[1]
-    np.testing.assert_array_equal(reply.vectors[[0, 2]], np.array([[1, 2], [3, 4]], dtype=np.float32))
-
-
-async def test_numbers_that_json_does_not_have_spoil_their_own_embedding_only(
-    server: RawServer, provider_of: Callable[..., Provider]
-) -> None:
-    body = '{"data": [{"index": 0, "embedding": [NaN, 1.0]}, {"index": 1, "embedding": [-Infinity, 2]}, %s]}'
-    server.answer(http((body % '{"index": 2, "embedding": [3.0, 4.0]}').encode()))
-
-    reply = await provider_of().embed("text-embedding-3-small", ["a", "b", "c"])
-
-    assert sorted(reply.flaws) == [0, 1]
-    assert reply.vectors[2].tolist() == [3, 4]
-
-
-async def test_embeddings_that_are_no_objects_are_malformed(
-    server: RawServer, provider_of: Callable[..., Provider]
-) -> None:
-    server.answer(http({"data": [[1.0, 2.0]], "usage": {"prompt_tokens": 4}}))
-    with pytest.raises(MalformedAnswer):
-        await provider_of().embed("text-embedding-3-small", ["a"])
-
-
 async def test_content_in_parts_is_read_as_one_text(server: RawServer, provider_of: Callable[..., Provider]) -> None:
     parts = [{"type": "text", "text": "hel"}, {"type": "image"}, {"type": "text", "text": "lo"}]
     server.answer(http(chat_body(choices=message(content=parts))))
     assert (await provider_of().chat(a_request())).text == "hello"
-
-
-@pytest.mark.parametrize("index", [[0, 0], [0, 2], [1, None], ["0", "1"]])
-async def test_embeddings_whose_indexes_are_not_those_of_the_texts_are_malformed(
-    server: RawServer, provider_of: Callable[..., Provider], index: list[Any]
-) -> None:
-    data = [{"index": i, "embedding": [1.0, 2.0]} for i in index]
-    server.answer(http({"data": data, "usage": {"prompt_tokens": 4}}))
-    with pytest.raises(MalformedAnswer):
-        await provider_of().embed("text-embedding-3-small", ["a", "b"])
-
-
-async def test_embeddings_of_another_dimension_than_asked_are_malformed(
-    server: RawServer, provider_of: Callable[..., Provider]
-) -> None:
-    server.answer(http(embeddings_body([1.0, 2.0])))
-    with pytest.raises(MalformedAnswer, match="2 dimensions, not 3"):
-        await provider_of().embed("text-embedding-3-small", ["a"], 3)
-
-
-async def test_embeddings_out_of_order_are_put_in_the_order_of_the_texts(
-    server: RawServer, provider_of: Callable[..., Provider]
-) -> None:
-    data = [{"index": 1, "embedding": [3.0, 4.0]}, {"index": 0, "embedding": [1.0, 2.0]}]
-    server.answer(http({"data": data, "usage": {"prompt_tokens": 4}}))
-    reply = await provider_of().embed("text-embedding-3-small", ["a", "b"])
-    np.testing.assert_array_equal(reply.vectors, np.array([[1, 2], [3, 4]], dtype=np.float32))
-    assert "data" not in reply.response
 
 
 @pytest.mark.parametrize("status", [200, 500])
