@@ -53,6 +53,16 @@ local function take_hints(l, hints, slot, now)
   if dropped then l.hits, l.cool = 0, now + 5 end  -- the 429s that follow are explained
 end
 
+-- Good answers to calls of a minute later tell no limit any more: there is another server behind the name.
+local function forget_hints(l, slot, now)
+  for _, d in pairs(l.d) do
+    if d.hint > 0 and slot > d.hint_at + 60 then
+      d.hint = 0
+      set_limit(d, l.limits[d.name] or 0, now)
+    end
+  end
+end
+
 local function settle(op, era, request, now)
   local l = lane(op[2], era, request, now)
   local intent = take_intent(l, op[3])
@@ -70,6 +80,7 @@ local function settle(op, era, request, now)
     throttled(l, now)
     freeze(l, op[13], now)
   elseif op[8] == 'good' then
+    if intent then forget_hints(l, intent.slot, now) end
     l.passed = l.passed + 1
     grow(l)
   end

@@ -169,6 +169,8 @@ class Twin:
             lane.throttled(now)
             lane.freeze(freeze, now)
         elif health == "good":
+            if intent is not None:
+                _forget_hints(lane, intent.slot, now)
             lane.passed += 1
             lane.grow()
         return 1
@@ -264,6 +266,14 @@ def _take_hints(lane: LaneState, hints: list[list[Any]], slot: int, now: float) 
             dropped = d.set_limit(lane.told[number + 1], now) or dropped
     if dropped:
         lane.hits, lane.cool = 0, now + 5
+
+
+def _forget_hints(lane: LaneState, slot: int, now: float) -> None:
+    for number, row in enumerate(ROWS, 1):
+        d = lane.dimensions.get(row.name)
+        if d is not None and d.hint > 0 and slot > d.hint_at + 60:
+            d.hint = 0
+            d.set_limit(lane.told[number], now)
 
 
 def _amounts(text: str) -> dict[str, int]:

@@ -188,6 +188,19 @@ async def test_limits_come_from_headers_where_the_settings_tell_none(world: Worl
     assert len(granted([await gate.admit(an_ask(i)) for i in range(2, 30)])) <= 2
 
 
+async def test_a_limit_that_good_answers_tell_no_more_is_forgotten_a_minute_later(world: World) -> None:
+    gate = await world.gate()
+    hints = (LimitHint(dimension="requests", limit=6),)
+    await gate.settle(await ticket_for(world, gate, an_ask(1)), good(10, limits=hints))
+    await world.move(30)
+    await gate.settle(await ticket_for(world, gate, an_ask(2)), good(10))
+    assert not granted([await gate.admit(an_ask(3))])
+    await world.move(40)
+    await gate.settle(await ticket_for(world, gate, an_ask(4)), good(10))
+    await world.move(10)  # what was booked at the old pace is paid off
+    assert len(granted([await gate.admit(an_ask(i)) for i in range(5, 10)])) == 5
+
+
 async def test_the_lower_of_settings_and_headers_is_in_force_and_a_recovery_is_followed(world: World) -> None:
     gate = await world.gate()
 
