@@ -5,6 +5,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 from core.errors import InputError
@@ -94,6 +95,8 @@ def _package(name: str) -> Path | None:
         spec = importlib.util.find_spec(name)
     except (ImportError, AttributeError):
         return None
+    except ValueError:  # it is imported, and has put something without a spec into its own place, as kombu does
+        spec = PathFinder.find_spec(name)
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None
     origin = Path(spec.origin)

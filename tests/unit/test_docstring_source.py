@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import kombu
 import pytest
 
 from core.errors import InputError
@@ -221,6 +222,11 @@ def test_commands_are_left_alone_and_told(tmp_path: Path) -> None:
 def test_an_installed_package_is_found_by_its_name() -> None:
     drafts = [item for item in KIND.jobs({"paths": ["flower.views"]}, {}) if isinstance(item, JobDraft)]
     assert {draft.key.partition("/")[0] for draft in drafts} == {"views"}
+
+
+def test_a_package_that_took_its_own_place_on_import_is_found_as_well() -> None:
+    assert getattr(kombu, "__spec__", None) is None
+    assert any(isinstance(item, JobDraft) for item in KIND.jobs({"paths": ["kombu"]}, {}))
 
 
 def test_the_line_length_is_what_the_project_told_its_formatter(tmp_path: Path) -> None:

@@ -1,12 +1,12 @@
 """Docstrings for packages that have few, and an examination that shares no code with the insertion."""
 
 import ast
-import importlib.util
 import io
 import json
 import shutil
 import tokenize
 from collections.abc import Iterable, Iterator
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 from scripts.bench.kinds import lint
@@ -85,7 +85,7 @@ def _doclint(before: float, after: float) -> Iterator[Row]:
 
 
 def _copy(name: str, tree: Path) -> None:
-    found = importlib.util.find_spec(name)
+    found = PathFinder.find_spec(name)  # kombu has no spec once it is imported
     if found is None or found.origin is None:
         raise LookupError(f"{name} is not installed")
     shutil.copytree(Path(found.origin).parent, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
