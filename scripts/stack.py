@@ -4,6 +4,7 @@ import secrets
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -100,7 +101,9 @@ def flower_access(directory: Path, forced: int | None) -> FlowerAccess:
 def free_flower(directory: Path, forced: int | None = None) -> FlowerAccess:
     """A port that nobody has, and the login of last time. Raises InputError."""
     stored = read_json(_flower_file(directory))
-    port = int(stored.get("port", _FLOWER_PORTS[0]))
+    # Each project has a first choice of its own: two that start in the same second must not both find one port free.
+    own = _FLOWER_PORTS[zlib.crc32(bytes(directory.resolve())) % len(_FLOWER_PORTS)]
+    port = int(stored.get("port", own))
     candidates = [port, *_FLOWER_PORTS] if forced is None else [forced]
     free = next((candidate for candidate in candidates if is_free(candidate)), None)
     if free is None:
