@@ -109,7 +109,8 @@ def _earlier(cursor: Cursor, spec: SweepSpec) -> Submitted | None:
     if row is None:
         return None
     sweep_id, jobs, state, digest, other = row
-    if digest != spec.digest():
+    # An earlier version may have counted its digest otherwise: the spec itself decides.
+    if digest != spec.digest() != SweepSpec.model_validate(other).digest():
         raise InputError(
             f"the sweep {spec.name!r} exists with another spec: {_differences(spec, other)}",
             hint="choose another --name, or submit exactly the same to resume it",

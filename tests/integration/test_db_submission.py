@@ -11,6 +11,7 @@ from core.model import (
     JobDraft,
     SweepState,
 )
+from db.engine import transaction
 from db.progress import status
 from db.results import rows
 from db.submission import submit
@@ -41,6 +42,14 @@ def test_another_spec_under_the_same_name_is_refused_and_told_apart(engine: sqla
     submit(engine, spec(), drafts(2))
     with pytest.raises(InputError, match="chunk_size is 4, now 8"):
         submit(engine, spec(chunk_size=8), drafts(2))
+
+
+def test_a_digest_that_an_earlier_version_stored_does_not_make_it_another_spec(engine: sqlalchemy.Engine) -> None:
+    first = submit(engine, spec(), drafts(2))
+    with transaction(engine) as cursor:
+        cursor.execute("UPDATE sweeps SET digest = 'as it was counted then'")
+    again = submit(engine, spec(), drafts(2))
+    assert (again.sweep_id, again.created) == (first.sweep_id, False)
 
 
 @pytest.mark.parametrize(
