@@ -1,11 +1,9 @@
 """The schema's version: migrate to it, ask for it, insist on it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import sqlalchemy
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from core.errors import InputError
@@ -40,10 +38,7 @@ def revision(url: str) -> str | None:
 
 def head() -> str:
     """The version that this program's code needs."""
-    newest = _scripts().get_current_head()
-    if newest is None:
-        raise FileNotFoundError(_MIGRATIONS)
-    return newest
+    return _versions()[-1]
 
 
 def check(url: str) -> None:
@@ -53,7 +48,7 @@ def check(url: str) -> None:
         raise InputError("the database has not been migrated", hint="run `sweep doctor --migrate`")
     if found == needed:
         return
-    if _is_known(found):
+    if found in _versions():
         raise InputError(
             f"the database has schema version {found}, this program needs {needed}",
             hint="run `sweep doctor --migrate`",
@@ -65,15 +60,19 @@ def check(url: str) -> None:
 
 
 def _upgrade(connection: sqlalchemy.Connection) -> None:
+    from alembic import command  # noqa: PLC0415 - 10 MB that a worker, which only checks, need not carry
+    from alembic.config import Config  # noqa: PLC0415 - likewise
+
     found = _revision(connection)
-    if found is not None and not _is_known(found):
+    if found is not None and found not in _versions():
         raise InputError(
             f"the database has schema version {found}, which is newer than this program's {head()}",
             hint="update llmsweep on this machine",
         )
     if found is None:
         _check_vector(connection)
-    config = _config()
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 
@@ -103,15 +102,6 @@ def _revision(connection: sqlalchemy.Connection) -> str | None:
     return None if found is None else str(found)
 
 
-def _is_known(version: str) -> bool:
-    return any(script.revision == version for script in _scripts().walk_revisions())
-
-
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    return config
+def _versions() -> Sequence[str]:
+    """Of all migrations, oldest first: the number that each one's file begins with is its revision."""
+    return sorted(path.name.partition("_")[0] for path in _MIGRATIONS.glob("versions/[0-9]*_*.py"))

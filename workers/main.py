@@ -8,6 +8,7 @@ import gc
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Sequence
@@ -67,19 +68,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     slots = args.slots or loaded.worker_slots
     queues = ",".join(queue_name(name) for name in args.provider)
     app.conf.worker_consumer = "workers.consumer:GuardedConsumer"
-    app.worker_main(
-        [
-            "worker",
-            "--pool=threads",
-            f"--concurrency={slots}",
-            f"--queues={queues}",
-            f"--hostname={'+'.join(args.provider)}-{os.getpid()}@%h",
-            "--without-gossip",
-            "--without-mingle",
-            f"--loglevel={loaded.log_level}",
-        ]
+    # Not ``app.worker_main``: Celery's command line loads a shell, Flower and whatever else is installed, 11 MB.
+    worker = app.Worker(
+        pool="threads",
+        concurrency=slots,
+        queues=queues,
+        hostname=f"{'+'.join(args.provider)}-{os.getpid()}@{socket.gethostname()}",
+        without_gossip=True,
+        without_mingle=True,
+        loglevel=loaded.log_level,
     )
-    return 0
+    worker.start()
+    return int(worker.exitcode or 0)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -23,7 +23,7 @@ from core.model import (
 )
 from core.preprocess import normalise_text
 from tasks.drafts import checked
-from tasks.embedding import chunking, export, files, packages, queries
+from tasks.embedding import chunking, files, packages, queries
 from tasks.embedding.documents import Document
 from tasks.embedding.markup import CLEANING_VERSION, clean
 from tasks.embedding.spec import EmbeddingOptions, EmbeddingSource
@@ -90,6 +90,8 @@ class EmbeddingKind:
         return None
 
     def export(self, rows: Iterator[ResultRow], fmt: str, out: Path) -> str:
+        from tasks.embedding import export  # noqa: PLC0415 - workers export nothing: Parquet's 8 MB are not for them
+
         match fmt:
             case "npy":
                 return export.write_npy(rows, out)

@@ -12,7 +12,7 @@ from core.model import Verdict as Judged
 from tasks import records
 from tasks.drafts import checked
 from tasks.kind import Found, Problem
-from tasks.prompt import answers, export, rendering
+from tasks.prompt import answers, rendering
 from tasks.prompt.spec import PromptOptions, PromptSource
 
 _VERSION = "prompt/1"
@@ -72,6 +72,8 @@ class PromptKind:
         return None
 
     def export(self, rows: Iterator[ResultRow], fmt: str, out: Path) -> str:
+        from tasks.prompt import export  # noqa: PLC0415 - workers export nothing: Parquet's 8 MB are not for them
+
         match fmt:
             case "csv":
                 return export.write_csv(rows, out)

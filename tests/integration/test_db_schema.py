@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy.orm import Session
 
 from core.errors import InputError, LedgerRefused, LedgerUnavailable
@@ -57,6 +58,11 @@ def test_migrations_and_models_agree(engine: sqlalchemy.Engine) -> None:
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
+
+
+def test_the_newest_migration_file_is_the_end_of_the_chain() -> None:
+    chain = ScriptDirectory(Path(schema.__file__).with_name("migrations"))
+    assert chain.get_heads() == [schema.head()]
 
 
 def test_many_processes_may_migrate_at_once(empty_url: str) -> None:
