@@ -1,9 +1,8 @@
 """From a stream of drafts to a sweep's rows: one transaction, flat memory."""
 
 import hashlib
-import itertools
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import sqlalchemy
@@ -12,16 +11,9 @@ from core.errors import InputError
 from core.model import JobDraft, SweepState
 from core.sweep import SweepSpec
 from db.engine import AlreadyThere, Cursor, connect, transaction
-from db.rows import copy, dump_json, int_array, json_field, line, text_field
+from db.inflow import Inflow
+from db.rows import dump_json, int_array
 from db.specs import NOTIFY
-from db.waves import blocks
-
-LONGEST_KEY = 1000
-"""In bytes; PostgreSQL's index could hold little more than twice that."""
-
-_BATCH = 4 << 20  # bytes of COPY lines that are held at once
-_JOB_COLUMNS = "sweep_id, chunk_no, key, input_json"
-_CHUNK_COLUMNS = "sweep_id, no, provider, kind, jobs"
 
 
 class SourceProblem(Protocol):
@@ -56,23 +48,29 @@ def submit(
     drafts: Iterable[JobDraft],
     *,
     problems: Sequence[SourceProblem] = (),
+    on_repeat: Callable[[str], None] | None = None,
 ) -> Submitted:
     """Writes a sweep and all its jobs, or nothing.
 
-    ``problems`` is read after the last draft, so that a source may fill it while it streams.
+    ``problems`` is read after the last draft, so that a source may fill it while it streams. ``on_repeat`` is told each
+    key that was there before, whose draft becomes no job; without it such a key is an error.
     Raises InputError (name taken by another spec, no drafts, a key twice or too long), LedgerUnavailable.
     """
     if isinstance(target, sqlalchemy.Engine):
-        return _submit(target, spec, drafts, problems)
+        return _submit(target, spec, drafts, problems, on_repeat)
     engine = connect(target, role="producer", pool=1)
     try:
-        return _submit(engine, spec, drafts, problems)
+        return _submit(engine, spec, drafts, problems, on_repeat)
     finally:
         engine.dispose()
 
 
 def _submit(
-    engine: sqlalchemy.Engine, spec: SweepSpec, drafts: Iterable[JobDraft], problems: Sequence[SourceProblem]
+    engine: sqlalchemy.Engine,
+    spec: SweepSpec,
+    drafts: Iterable[JobDraft],
+    problems: Sequence[SourceProblem],
+    on_repeat: Callable[[str], None] | None,
 ) -> Submitted:
     try:
         with transaction(engine) as cursor:
@@ -82,21 +80,21 @@ def _submit(
             if earlier is not None:
                 return earlier
             sweep_id = _open(cursor, spec)
-            writer = _Writer(cursor=cursor, sweep_id=sweep_id, spec=spec)
-            writer.write(drafts)
-            if not writer.jobs:
+            inflow = Inflow(cursor=cursor, sweep_id=sweep_id, spec=spec, on_repeat=on_repeat)
+            inflow.write(drafts)
+            if not inflow.jobs:
                 raise InputError("the source has no jobs", hint=_first_problem(problems))
             found = [_told(problem) for problem in problems]
             cursor.execute(
                 "UPDATE sweeps SET jobs_total = %s, problems_json = %s, waves = %s WHERE id = %s",
-                (writer.jobs, dump_json(found).decode(), int_array(writer.waves), sweep_id),
+                (inflow.jobs, dump_json(found).decode(), int_array(inflow.waves), sweep_id),
             )
             cursor.execute("SELECT pg_notify(%s, '')", (NOTIFY,))
     except AlreadyThere as exc:
         raise InputError(
             f"the source has two jobs with the key {_twice(exc)}", hint="keys are unique in a sweep"
         ) from exc
-    return Submitted(sweep_id=sweep_id, name=spec.name, jobs=writer.jobs, created=True, state=SweepState.RUNNING)
+    return Submitted(sweep_id=sweep_id, name=spec.name, jobs=inflow.jobs, created=True, state=SweepState.RUNNING)
 
 
 def _earlier(cursor: Cursor, spec: SweepSpec) -> Submitted | None:
@@ -129,62 +127,6 @@ def _open(cursor: Cursor, spec: SweepSpec) -> int:
         (group_id, spec.kind, dump_json(spec.model_dump(mode="json")).decode(), spec.digest(), spec.budget_usd),
     )
     return _one(cursor)
-
-
-@dataclass(slots=True, kw_only=True)
-class _Writer:
-    """Collects COPY lines and writes them a few megabytes at a time."""
-
-    cursor: Cursor
-    sweep_id: int
-    spec: SweepSpec
-    jobs: int = 0
-    waves: list[int] = field(default_factory=list)
-    _jobs: list[bytes] = field(default_factory=list)
-    _chunks: list[bytes] = field(default_factory=list)
-    _held: int = 0
-
-    def write(self, drafts: Iterable[JobDraft]) -> None:
-        labels = list(self.spec.labels())
-        providers = [text_field(variant.provider) for variant in self.spec.variants()]
-        limited = itertools.islice(drafts, self.spec.limit)
-        wave: int | None = None
-        for number, block in enumerate(blocks(limited, self.spec.chunk_size)):
-            if wave is not None and block[0].wave != wave:
-                self.waves.append(number * len(labels))
-            wave = block[0].wave
-            self._block(number * len(labels), block, labels, providers)
-            if self._held > _BATCH:
-                self._flush()
-        self._flush()
-
-    def _block(self, first: int, block: Sequence[JobDraft], labels: Sequence[str], providers: Sequence[bytes]) -> None:
-        # Ids ascend in the order of the rows: within a block all variants of an input stand together.
-        heads = [b"%d\t%d\t" % (self.sweep_id, first + index) for index in range(len(labels))]
-        for draft in block:
-            body = b"\t" + json_field(draft.input) + b"\n"
-            for head, label in zip(heads, labels, strict=True):
-                row = head + _key_field(draft.key + label) + body
-                self._jobs.append(row)
-                self._held += len(row)
-        kind = text_field(self.spec.kind)
-        count = b"%d" % len(block)
-        for index, provider in enumerate(providers):
-            self._chunks.append(line(b"%d" % self.sweep_id, b"%d" % (first + index), provider, kind, count))
-        self.jobs += len(block) * len(labels)
-
-    def _flush(self) -> None:
-        if self._jobs:
-            copy(self.cursor, "jobs", _JOB_COLUMNS, self._jobs)
-            copy(self.cursor, "chunks", _CHUNK_COLUMNS, self._chunks)
-            self._jobs, self._chunks, self._held = [], [], 0
-
-
-def _key_field(key: str) -> bytes:
-    if not key or "\0" in key or len(key.encode("utf-8", "replace")) > LONGEST_KEY:
-        shown = repr(key[:60])
-        raise InputError(f"the job key {shown} is empty, too long or not text", hint=f"at most {LONGEST_KEY} bytes")
-    return text_field(key)
 
 
 def _lock_key(name: str) -> int:

@@ -15,6 +15,7 @@ from core.settings import RULES, provider_settings, settings
 from core.sweep import SweepSpec, Target, without_passwords
 from db import control, progress, submission
 from db.engine import connect
+from tasks.drafts import again
 from tasks.kind import Problem
 from tasks.registry import kind
 
@@ -71,7 +72,13 @@ def submit(database_url: str, spec: SweepSpec, *, on_job: Callable[[], None] = l
     spec = check(spec)
     problems: list[Problem] = []
     drafts = _drafts(spec, problems, on_job)
-    stored = submission.submit(database_url, without_passwords(spec), drafts, problems=problems)
+    stored = submission.submit(
+        database_url,
+        without_passwords(spec),
+        drafts,
+        problems=problems,
+        on_repeat=lambda key: problems.append(again(key)),
+    )
     state = stored.state if stored.created else _resume(database_url, spec, stored.state)
     return Submission(name=stored.name, jobs=stored.jobs, created=stored.created, state=state, problems=tuple(problems))
 

@@ -221,10 +221,15 @@ def test_asking_how_far_it_is_counts_nothing(reader: sqlalchemy.Engine, plans: P
     judged(plans)
 
 
+@whatever_is_known
 def test_submitting_reads_no_large_table(reader: sqlalchemy.Engine, plans: Plans) -> None:
-    drafts = (JobDraft(key=f"k{n}", input={"row": {"prompt": "p"}}) for n in range(100))
-    assert submit(reader, spec("new"), drafts).jobs == 100
+    long = "p" * 100_000  # so that there are several batches
+    drafts = (JobDraft(key=f"k{n % 99}", input={"row": {"prompt": long}}) for n in range(300))
+    repeated: list[str] = []
+    assert submit(reader, spec("new"), drafts, on_repeat=repeated.append).jobs == 99
     assert submit(reader, spec("new"), iter(())).created is False
+    assert len(repeated) == 201
+    assert {scan.index for scan in plans.of(["jobs"])} == {"jobs_sweep_id_key_key"}
     assert [scan for scan in plans.of(LARGE) if scan.touched > MOST] == []
 
 

@@ -109,3 +109,23 @@ def test_keys_and_inputs_survive_any_text(engine: sqlalchemy.Engine) -> None:
     found = list(rows(engine, "first"))
     assert [row.key for row in found] == odd
     assert [row.input for row in found] == [{"text": key + "\0", key: [1.5, None]} for key in odd]
+
+
+def test_of_drafts_with_one_key_the_first_becomes_a_job_however_far_apart_they_are(engine: sqlalchemy.Engine) -> None:
+    def far_apart() -> Iterator[JobDraft]:
+        for n in range(6_000):  # some batches
+            yield JobDraft(key=f"ü{n}", input={"text": "x" * 2_000})
+        yield from (JobDraft(key=f"ü{n}", input={}) for n in (7, 8, 9, 10, 11))
+        yield JobDraft(key="a", input={})
+        yield JobDraft(key="b", input={"first": True})
+        yield JobDraft(key="b", input={"first": False})
+
+    repeated: list[str] = []
+    made = submit(engine, spec(targets=TWO), far_apart(), on_repeat=repeated.append)
+    assert repeated == ["ü7", "ü8", "ü9", "ü10", "ü11", "b"]
+    assert made.jobs == count(engine, "jobs") == 2 * 6_002
+    with transaction(engine) as cursor:
+        cursor.execute("SELECT sum(jobs), count(*), min(jobs) FROM chunks")
+        assert cursor.fetchone() == (2 * 6_002, 2 * 1_501, 2)
+        cursor.execute("SELECT input_json -> 'first' FROM jobs WHERE key LIKE 'b @%'")
+        assert cursor.fetchall() == [(True,), (True,)]
