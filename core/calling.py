@@ -6,7 +6,7 @@ The caller decides nothing about jobs: it brings an answer for each request of a
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from core import parcels
 from core.admission import Entrance
@@ -19,6 +19,7 @@ from core.parcels import Called, CallOutcome, Halted, NotCalled, Parcel, Parked
 from core.ports import Cache, Clock, Gate, Health, Ledger, Meter, Provider, Settlement, Ticket
 from core.recorder import Recorder
 from core.retry import Fail, Park, Retry, classify
+from core.values import value
 
 log = logging.getLogger(__name__)
 
@@ -70,13 +71,13 @@ class Caller:
                 ticket = await self._entrance.ticket(parcel, hold)
                 if not isinstance(ticket, Ticket):
                     return ticket
-                sent = await self._send(parcel, ticket, channel, flight)
-            attempts += 1
+                attempts += 1
+                sent = await self._send(parcel, ticket, channel, flight, attempts)
             if sent is None:
                 await self._give_up(parcel, ticket, hold)
                 return Halted()
             if isinstance(sent, Called):
-                return replace(sent, attempts=attempts)
+                return sent
             await self._recorder.record(Outcome(lease=hold.lease, calls=(sent.record,)))
             if not isinstance(sent.decision, Retry):
                 return _final(sent, sent.decision, attempts)
@@ -88,7 +89,7 @@ class Caller:
             await hold.patient(self._clock.sleep(pause_s))
 
     async def _send(
-        self, parcel: Parcel, ticket: Ticket, channel: Channel, flight: Flight | None
+        self, parcel: Parcel, ticket: Ticket, channel: Channel, flight: Flight | None, attempts: int
     ) -> "Called | _Failed | None":
         sending = _transmit(channel.provider, parcel)
         try:
@@ -118,7 +119,7 @@ class Caller:
                 limits=reply.limits,
             ),
         )
-        return Called(record=record, answers=found)
+        return Called(record=record, answers=found, attempts=attempts)
 
     async def _give_up(self, parcel: Parcel, ticket: Ticket, hold: Hold) -> None:
         # A row before the intent goes: whatever dies in between, the call is known. The provider may bill what nobody
@@ -163,7 +164,7 @@ class Caller:
             log.warning("cache away, answer kept only in the ledger", extra={"error": str(exc)})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class _Failed:
     decision: Retry | Park | Fail
     record: CallRecord

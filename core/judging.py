@@ -25,6 +25,7 @@ from core.model import (
 )
 from core.ports import ChunkSummary, Kind
 from core.recorder import Recorder
+from core.values import changed
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ class Judge:
     def marked(self, call: CallRecord, reasons: Sequence[str]) -> CallRecord:
         """The call as its row tells it, with the verdict. To be asked once a call: its cost is counted here."""
         self._cost += call.cost_usd or 0.0
-        return replace(call, metadata={**call.metadata, "accepted": not reasons, "rejected": list(reasons[:3])})
+        return changed(call, metadata={**call.metadata, "accepted": not reasons, "rejected": list(reasons[:3])})
 
     def _verdict(self, job: Job, answer: Answer) -> Verdict:
         if answer.flaw:
@@ -119,7 +120,11 @@ class Judge:
 
     async def fail(self, items: list[Item], error: JsonObject) -> None:
         """The provider gave no answer, and none is to be expected."""
-        jobs = [_result(item, job, JobState.FAILED, error=error) for item in items for job in item.jobs]
+        jobs = [
+            _result(item, job, JobState.FAILED, pays=job is item.jobs[0], error=error)
+            for item in items
+            for job in item.jobs
+        ]
         await self._record(Outcome(lease=self._lease, jobs=tuple(jobs), earlier=_earlier(items)))
 
     async def fall_back(self, items: list[Item], why: JsonObject) -> list[Item]:
@@ -131,7 +136,7 @@ class Judge:
             ruled = [(job, self._by_rule(job)) for job in item.jobs]
             without = [job for job, result in ruled if result is None]
             ended += [
-                _result(item, job, JobState.FALLBACK, result=result, error=why)
+                _result(item, job, JobState.FALLBACK, pays=job is item.jobs[0], result=result, error=why)
                 for job, result in ruled
                 if result is not None
             ]
@@ -160,15 +165,17 @@ class Judge:
             self._results += outcome.jobs
 
     def _states(self, item: Item, answer: Answer, verdicts: list[tuple[Job, Verdict]]) -> Iterator[JobResult]:
-        item = replace(item, jobs=[job for job, _ in verdicts])
+        payer = verdicts[0][0] if verdicts else None
         for job, verdict in verdicts:
             if isinstance(verdict, Accepted):
-                yield _result(item, job, JobState.DONE, call_id=answer.call_id, result=verdict.result)
+                yield _result(
+                    item, job, JobState.DONE, pays=job is payer, call_id=answer.call_id, result=verdict.result
+                )
                 continue
             error = {"type": "Rejected", "message": verdict.reason, "answer": answer.text[:2000]}
             by_rule = self._by_rule(job) if self._lease.policy.get("on_reject") == "fallback" else None
             state = JobState.FAILED if by_rule is None else JobState.FALLBACK
-            yield _result(item, job, state, call_id=answer.call_id, result=by_rule, error=error)
+            yield _result(item, job, state, pays=job is payer, call_id=answer.call_id, result=by_rule, error=error)
 
     def _by_rule(self, job: Job) -> JsonObject | None:
         try:
@@ -209,11 +216,11 @@ def _result(
     job: Job,
     state: JobState,
     *,
+    pays: bool,
     call_id: int | None = None,
     result: JsonObject | None = None,
     error: JsonObject | None = None,
 ) -> JobResult:
-    payer = job is item.jobs[0]
     return JobResult(
         job_id=job.id,
         state=state,
@@ -221,8 +228,8 @@ def _result(
         call_id=call_id,
         result=result,
         error=error,
-        attempts=item.attempts if payer else 0,
-        cached=call_id is not None and (item.attempts == 0 or not payer),
+        attempts=item.attempts if pays else 0,
+        cached=call_id is not None and (item.attempts == 0 or not pays),
     )
 
 

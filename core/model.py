@@ -1,12 +1,14 @@
 """The words of the design as frozen values. No behaviour beyond what a value can tell about itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from core.values import value
 
 JsonObject: TypeAlias = Mapping[str, Any]
 Vector: TypeAlias = npt.NDArray[np.float32]
@@ -59,7 +61,7 @@ class SweepState(StrEnum):
 # ---- requests: what can change the output, and nothing else
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Message:
     """One chat message; ``role`` is ``system``, ``user`` or ``assistant``."""
 
@@ -67,7 +69,7 @@ class Message:
     content: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ResponseSchema:
     """The JSON schema that the answer must satisfy (strict mode of the OpenAI API)."""
 
@@ -75,7 +77,7 @@ class ResponseSchema:
     json: JsonObject
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ChatRequest:
     """One chat completion. ``params`` are the provider's own (temperature, max_tokens, seed ...)."""
 
@@ -93,7 +95,7 @@ class ChatRequest:
         return Modality.CHAT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class EmbeddingRequest:
     """One text to embed. The pipeline packs many of them into one call."""
 
@@ -115,7 +117,7 @@ Request: TypeAlias = ChatRequest | EmbeddingRequest
 # ---- replies
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Usage:
     """Tokens as the provider counted them. ``cached`` is part of ``prompt``, ``reasoning`` part of ``completion``."""
 
@@ -131,7 +133,7 @@ class Usage:
         return self.prompt + self.completion
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class LimitHint:
     """A limit that the provider's headers told.
 
@@ -145,7 +147,7 @@ class LimitHint:
     reset_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ChatReply:
     """A whole and well-formed chat completion. ``response`` is the provider's JSON body as it came."""
 
@@ -159,7 +161,7 @@ class ChatReply:
     limits: tuple[LimitHint, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class EmbeddingReply:
     """``vectors``: float32, shape (inputs, dimension), in the order of the inputs. ``response`` leaves them out.
 
@@ -179,7 +181,7 @@ class EmbeddingReply:
 Reply: TypeAlias = ChatReply | EmbeddingReply
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Answer:
     """What a request got, from a call or from the cache: ``text`` for chat, ``vector`` (float32, 1-D) for embedding.
 
@@ -198,7 +200,7 @@ class Answer:
 # ---- jobs and chunks
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class JobDraft:
     """What a source yields: a natural key, unique in its sweep, and the kind's own JSON input.
 
@@ -211,7 +213,7 @@ class JobDraft:
     wave: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Variant:
     """One point of the sweep's grid: where and how a job's request is sent."""
 
@@ -221,7 +223,7 @@ class Variant:
     sample: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Job:
     """A pending job as its chunk's worker sees it."""
 
@@ -234,7 +236,7 @@ class Job:
     earlier: Mapping[str, JsonObject] = field(default_factory=dict)  # by name in its ``needs``: results that are there
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ChunkRef:
     """All that a broker message holds."""
 
@@ -242,7 +244,7 @@ class ChunkRef:
     no: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Lease:
     """The right to work on a chunk. ``fence`` grows with every take; an older one's job updates are void."""
 
@@ -263,14 +265,14 @@ class Lease:
     label: str = ""  # what the keys of its variant end with
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Accepted:
     """The kind takes the answer; ``result`` is what the job keeps."""
 
     result: JsonObject
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Rejected:
     """The kind does not take the answer; ``reason`` is shown to the model in the repair turn."""
 
@@ -283,7 +285,7 @@ Verdict: TypeAlias = Accepted | Rejected
 # ---- what is written
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class CallRecord:
     """One RawCall row. ``cost_usd`` None: the price is unknown (never 0)."""
 
@@ -303,7 +305,7 @@ class CallRecord:
     metadata: JsonObject = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class VectorRecord:
     """One EmbeddingVector row. ``vector``: float32, 1-D."""
 
@@ -315,7 +317,7 @@ class VectorRecord:
     metadata: JsonObject = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class JobResult:
     """The final state of a job. ``cached``: it finished without a call of its own."""
 
@@ -329,7 +331,7 @@ class JobResult:
     cached: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Outcome:
     """What one job, or one call for several jobs, adds to the ledger, in one transaction.
 
@@ -347,7 +349,7 @@ class Outcome:
 # ---- what is read back
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ResultRow:
     """One job with all that is known of it, in input order. ``vector`` only where an export asks for vectors.
 

@@ -1,6 +1,5 @@
 """What the caller sends and what it brings back: parcels, outcomes, and the rows that calls become."""
 
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from core.errors import ProviderError, ProviderRefused
@@ -16,9 +15,10 @@ from core.model import (
     Request,
 )
 from core.ports import Refusal, Refused, Ticket
+from core.values import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Parcel:
     """What one call carries: one chat request, or many texts of one model to embed."""
 
@@ -27,7 +27,7 @@ class Parcel:
     tags: JsonObject  # for the RawCall's metadata: sweep, kind, version
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Called:
     """Answers in the order of the requests; ``record`` is still to be committed with the jobs that it serves."""
 
@@ -36,7 +36,7 @@ class Called:
     attempts: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class NotCalled:
     """No answer, and none will come by trying again now. The jobs fail with ``error``.
 
@@ -48,7 +48,7 @@ class NotCalled:
     parts_may_pass: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Parked:
     """The provider, or the budget, needs a person. The jobs stay pending."""
 
@@ -56,14 +56,14 @@ class Parked:
     budget: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Closed:
     """The breaker is open for ``retry_in_s`` more seconds."""
 
     retry_in_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Halted:
     """The hold was stopped before an answer came. The jobs stay pending, unless another call for them has won."""
 

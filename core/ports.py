@@ -1,7 +1,7 @@
 """What the engine needs from outside, as small Protocols. In-memory twins live beside the real backends."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
@@ -24,6 +24,7 @@ from core.model import (
     Variant,
     Verdict,
 )
+from core.values import value
 
 
 class Clock(Protocol):
@@ -71,7 +72,7 @@ class Kind(Protocol):
 # ---- gate
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Limits:
     """What a provider allows all workers together. None: nobody told a limit."""
 
@@ -85,7 +86,7 @@ class Limits:
     models: "Mapping[str, Limits]" = field(default_factory=dict)  # with limits of their own; the others share these
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Ask:
     """What a call asks of the gate. ``tokens``: estimate of prompt plus completion. Money in USD."""
 
@@ -103,7 +104,7 @@ class Ask:
     template: str = ""  # kind and version: the gate learns real tokens per template and model
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Ticket:
     """The right to send one call, ``delay_s`` seconds after the admit returned. Settled exactly once."""
 
@@ -118,7 +119,7 @@ class Ticket:
     lane: str = ""  # whose quota it was booked in, where a model has limits of its own; empty: its provider's
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Wait:
     """Nothing was booked; ask again in ``seconds``."""
 
@@ -135,7 +136,7 @@ class Refusal(StrEnum):
     TOO_LARGE = "too_large"  # more tokens than the limit itself: it can never fit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Refused:
     """The call may not be sent. ``retry_in_s``: when asking again makes sense, None: never by itself."""
 
@@ -155,7 +156,7 @@ class Health(StrEnum):
     NEUTRAL = "neutral"  # a 429, a 400, a cancelled call: says nothing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Settlement:
     """How a ticket ended. ``sent`` False refunds the whole booking."""
 
@@ -169,7 +170,7 @@ class Settlement:
     limits: tuple[LimitHint, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Intent:
     """A call that was admitted and not yet settled. ``age_s`` since it was admitted, by the server's clock."""
 
@@ -177,7 +178,7 @@ class Intent:
     age_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class GateStatus:
     """A provider's gate at a glance. ``breaker``: ``closed``, ``open`` or ``half_open``."""
 
@@ -221,7 +222,7 @@ class GateAdmin(Protocol):
 # ---- cache
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Lead:
     """You make the call for this fingerprint. ``fence`` proves it when you renew or release."""
 
@@ -229,7 +230,7 @@ class Lead:
     fence: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Follow:
     """Somebody else makes the call; ask again in ``seconds``."""
 
@@ -271,7 +272,7 @@ class SingleFlight(Protocol):
 # ---- ledger
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Pulse:
     """What a heartbeat brings back: the leases that still hold, and the state of their sweeps."""
 
@@ -279,7 +280,7 @@ class Pulse:
     sweeps: Mapping[int, SweepState] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ChunkSummary:
     """What Flower shows as the task's result."""
 

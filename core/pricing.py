@@ -25,6 +25,7 @@ from core.model import ChatRequest, Request, Usage
 from core.ports import Clock
 from core.settings import FREE, Settings
 from core.tokens import DEFAULT_COMPLETION, count, count_messages, is_assumed
+from core.values import value
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
@@ -50,7 +51,7 @@ _ASSUMED_MARGIN = 1.5
 """Other makers' tokenizers find up to 1.4 times (Anthropic) the tokens that the assumed one finds in a text."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Rate:
     """USD a token. A call with more input tokens than a tier's start pays that tier's price for all its tokens."""
 
@@ -59,10 +60,12 @@ class Rate:
 
     def at(self, prompt: int) -> float:
         """The price for a call with so many input tokens."""
+        if not self.tiers:
+            return self.base
         return next((price for start, price in reversed(self.tiers) if prompt > start), self.base)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Rates:
     """What a model charges. None: not charged apart; such tokens cost what all of their direction do."""
 
@@ -93,10 +96,21 @@ class Rates:
         """The most that so many tokens can cost, whatever part of them the provider finds special."""
         if self.completion is None and completion:
             return None
-        size = round(prompt)
-        dearest_in = max(rate.at(size) for rate in (self.prompt, self.cached, self.cache_write) if rate)
-        dearest_out = max((rate.at(size) for rate in (self.completion, self.reasoning) if rate), default=0.0)
+        dearest_in, dearest_out = self._flat or self._dearest(round(prompt))
         return self.per_request + prompt * dearest_in + completion * dearest_out
+
+    @functools.cached_property
+    def _flat(self) -> tuple[float, float] | None:
+        """The dearest prices, where the size of a call does not change them."""
+        rates = (self.prompt, self.cached, self.cache_write, self.completion, self.reasoning)
+        return None if any(rate.tiers for rate in rates if rate) else self._dearest(0)
+
+    def _dearest(self, prompt: int) -> tuple[float, float]:
+        """USD of the dearest input token and of the dearest output token, in a call with so many input tokens."""
+        return (
+            max(rate.at(prompt) for rate in (self.prompt, self.cached, self.cache_write) if rate),
+            max((rate.at(prompt) for rate in (self.completion, self.reasoning) if rate), default=0.0),
+        )
 
 
 def _split(total: int, rate: Rate, *special: tuple[int, Rate | None], at: int) -> float:
@@ -233,7 +247,7 @@ class Meter:
         return _Seller(model=model, base_url=found.base_url or found.endpoint)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class _Seller:
     """Who charges, and what the model is called there."""
 
@@ -272,8 +286,13 @@ def _own_limit(provider: str, seller: _Seller, prompt_tokens: int) -> int:
         return DEFAULT_COMPLETION  # what our transport asks for
     info = _model_info(_price_list(provider, seller.base_url), seller.model)
     window = info.context_window if info is not None else None
-    most = next((most for pattern, most in _MAX_OUTPUT if pattern.search(seller.model)), None)
+    most = _listed_most(seller.model)
     if window is None:
         return DEFAULT_COMPLETION if most is None else most
     room = max(0, window - prompt_tokens)
     return room if most is None else min(most, room)
+
+
+@functools.lru_cache(maxsize=1024)
+def _listed_most(model: str) -> int | None:
+    return next((most for pattern, most in _MAX_OUTPUT if pattern.search(model)), None)

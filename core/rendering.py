@@ -1,7 +1,7 @@
 """From jobs to requests and their fingerprints."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from core.calling import Caller
 from core.fingerprint import fingerprint
@@ -9,6 +9,7 @@ from core.judging import Item
 from core.model import Job, Lease, Request, Variant
 from core.parcels import Parcel
 from core.ports import Kind
+from core.values import changed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +19,7 @@ class Renderer:
     kind: Kind
     lease: Lease
     caller: Caller
+    salts: dict[str, str] = field(default_factory=dict)  # by provider, of jobs that were never retried
 
     def item(self, job: Job) -> Item:
         """The job's request to the sweep's own provider."""
@@ -39,13 +41,16 @@ class Renderer:
 
     def _rendered(self, job: Job, variant: Variant) -> tuple[Request, str]:
         request = self.kind.request(job, variant, self.lease.options)
-        request = replace(request, salt=self._salt(job, variant.provider))
+        salt = self._salt(job, variant.provider)
+        if salt:
+            request = changed(request, salt=salt)
         return request, fingerprint(request)
 
     def _salt(self, job: Job, provider: str) -> str:
-        # A retried job must not get the answer that was refused; with the cache off, answers stay inside the sweep.
-        shared = self.lease.policy.get("cache", True) and self.caller.shares(provider)
-        sweep = "" if shared else f"sweep {self.lease.ref.sweep_id}"
-        again = f"round {job.round}" if job.round else ""
-        server = self.caller.scope(provider)
-        return " ".join(part for part in (server, sweep, again) if part)
+        if (salt := self.salts.get(provider)) is None:
+            # With the cache off, answers stay inside the sweep.
+            shared = self.lease.policy.get("cache", True) and self.caller.shares(provider)
+            sweep = "" if shared else f"sweep {self.lease.ref.sweep_id}"
+            salt = self.salts[provider] = " ".join(part for part in (self.caller.scope(provider), sweep) if part)
+        # A retried job must not get the answer that was refused.
+        return f"{salt} round {job.round}".lstrip() if job.round else salt

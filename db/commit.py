@@ -2,11 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import sqlalchemy
 
 from core.model import CallRecord, JobResult, Lease, Outcome, VectorRecord
+from core.values import value
 from db.engine import AlreadyThere, Cursor, transaction
 from db.late import Late, renumber
 from db.rows import (
@@ -72,7 +72,7 @@ _STAGE_CALLS = f"""
 """  # noqa: S608 - only our own column names
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class _Made:
     call: CallRecord
     lease: Lease

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 
 from core.model import CallRecord, CallStatus, JobResult, JobState, Outcome, Usage
+from core.values import value
 from db.rows import bounded, nano
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TallyKey:
     """One row of ``sweep_tallies``: each owner has its own, so that no two wait for each other."""
 
@@ -76,7 +77,7 @@ class Tally:
 TALLY_COLUMNS = tuple(column.name for column in fields(Tally))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Share:
     """A job's part of what its outcome's calls cost. ``nano`` None: unknown price."""
 

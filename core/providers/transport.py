@@ -4,6 +4,7 @@ Replies are untrusted: one deadline over everything, a cap on the size, no redir
 """
 
 import asyncio
+import functools
 import json
 import weakref
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ from core.ports import Clock
 from core.providers.address import GuardedResolver
 from core.providers.limits import limit_hints
 from core.providers.refusal import REQUEST_ID_HEADERS, excerpt, refusal
+from core.values import value
 
 _ERROR_CAP = 64 * 1024
 _REAL_KEY = 12  # characters; what is shorter is a placeholder for a server that wants none
@@ -31,7 +33,7 @@ _DNS_CACHE_S = 60
 _KEEP_ALIVE_S = 4.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Route:
     """How calls travel. ``headers`` hold the key; ``secret`` is the key itself, to be cut out of what comes back."""
 
@@ -43,7 +45,7 @@ class Route:
     trust_env: bool
     allow_private: bool
 
-    @property
+    @functools.cached_property
     def secret_forms(self) -> frozenset[str]:
         """The key as it may come back: some JSON writers escape slashes."""
         return frozenset({self.secret, self.secret.replace("/", "\\/")} - {""})
@@ -52,7 +54,7 @@ class Route:
         return f"Route(request_timeout={self.request_timeout}, max_connections={self.max_connections})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Received:
     """A reply with status 2xx whose body is a JSON object."""
 
