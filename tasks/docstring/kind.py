@@ -20,9 +20,11 @@ from tasks.docstring.render import render
 from tasks.docstring.request import facts_in, request_of
 from tasks.docstring.writer import write
 from tasks.kind import Found
+from tasks.options import reader
 
 M = TypeVar("M", bound=BaseModel)
 
+_told = reader(Options)
 _FENCE = re.compile(r"^\s*```(?:json)?\s*\n(.*)\n\s*```\s*$", re.DOTALL)
 
 
@@ -63,7 +65,7 @@ def _verdict(job: Job, answer: DocstringAnswer, options: JsonObject) -> Verdict:
     judged = judge(answer, work)
     if isinstance(judged, Rejected):
         return judged
-    told = Options.model_validate(options)
+    told = _told(options)
     target = work.target
     write_up = improved if work.facts.existing else render
     text = write_up(judged, work.facts, told.style, target.line_length - target.indent)

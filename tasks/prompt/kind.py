@@ -12,12 +12,15 @@ from core.model import Verdict as Judged
 from tasks import records
 from tasks.drafts import checked
 from tasks.kind import Found, Problem
+from tasks.options import reader
 from tasks.prompt import answers, rendering
 from tasks.prompt.spec import PromptOptions, PromptSource
 
 _VERSION = "prompt/1"
 _PATIENCE = 100
 """Records that may lack a column of the template before the template itself is taken to be wrong."""
+
+_chosen = reader(PromptOptions)
 
 
 class PromptKind:
@@ -44,7 +47,7 @@ class PromptKind:
         )
 
     def request(self, job: Job, variant: Variant, options: JsonObject) -> ChatRequest:
-        chosen = PromptOptions.model_validate(options)
+        chosen = _chosen(options)
         schema = chosen.answer_schema
         return ChatRequest(
             provider=variant.provider,
@@ -60,7 +63,7 @@ class PromptKind:
         text = answer.text.strip()
         if not text:
             return Rejected(reason="the answer is empty")
-        schema = PromptOptions.model_validate(options).answer_schema
+        schema = _chosen(options).answer_schema
         if schema is not None:
             return answers.judge(text, schema)
         return Accepted(result={"text": answer.text})
