@@ -58,16 +58,20 @@ class Entrance:
             return Halted()
         line = self._lines[ask.provider]
         while hold.stop is None:
-            async with line.head(hold):
+            if not await line.enter(hold):
+                break
+            try:
                 admission = await self._answer(ask, hold, line)
+            finally:
+                line.leave()
             match admission:
+                case Ticket() as ticket:
+                    if await self._due(ticket, hold):
+                        return ticket
                 case Wait(seconds=seconds):
                     await self._clock.sleep(seconds)
                 case Refused() as refused:
                     return parcels.refusal(refused)
-                case Ticket() as ticket:
-                    if await self._due(ticket, hold):
-                        return ticket
         return Halted()
 
     async def settle(self, ticket: Ticket, settlement: Settlement) -> None:

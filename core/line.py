@@ -7,8 +7,6 @@ come, each lets in two: a full batch a round trip.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from core.heartbeat import Hold
 from core.ports import Admission, Ticket, Wait
@@ -25,17 +23,17 @@ class Line:
         self._width = _FEW
         self._behind: deque[asyncio.Future[bool]] = deque()
 
-    @asynccontextmanager
-    async def head(self, hold: Hold) -> AsyncIterator[None]:
-        """Enters when the call is among the first, or when its hold is stopped: ``hold.stop`` tells."""
-        if not await self._first(hold):
-            yield
-            return
-        try:
-            yield
-        finally:
-            self._asking -= 1
-            self._call_up()
+    async def enter(self, hold: Hold) -> bool:
+        """Returns True when the call is among the first, and is to ``leave`` again; False when its hold is stopped."""
+        if self._asking < self._width and not self._behind:
+            self._asking += 1
+            return True
+        return await self._called_up(hold)
+
+    def leave(self) -> None:
+        """Makes room for the next."""
+        self._asking -= 1
+        self._call_up()
 
     def heard(self, admission: Admission) -> None:
         """Learns from an answer whether asking is worth it."""
@@ -45,10 +43,7 @@ class Line:
         elif isinstance(admission, Wait) and not admission.alone:
             self._width = _FEW
 
-    async def _first(self, hold: Hold) -> bool:
-        if self._asking < self._width and not self._behind:
-            self._asking += 1
-            return True
+    async def _called_up(self, hold: Hold) -> bool:
         turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._behind.append(turn)
         try:
@@ -56,8 +51,7 @@ class Line:
                 return await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.result():
-                self._asking -= 1
-                self._call_up()
+                self.leave()
             raise
 
     def _call_up(self) -> None:

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 _MOST = 500  # items a round trip
-_GATHER_S = 0.004  # what comes while one is under way waits this long for more
+_GATHER_S = 0.008  # what comes while one is under way waits this long for more
 
 
 class Coalescer(Generic[T]):

@@ -30,7 +30,7 @@ _PARTS = ("clock", "window", "schedule", "breaker", "estimate", "provider", "lan
 _PREFIX = "llmsweep:gate:"
 _BATCH = 256  # operations a script: about 3 ms of the server's time
 _GATHER_S = (
-    0.004  # what comes while a batch is on its way waits this long for more: a round trip costs more than 20 ops
+    0.008  # what comes while a batch is on its way waits this long for more: a round trip costs more than 20 ops
 )
 _TIMEOUT_S = 5.0
 _LATE = 50_000  # settlements kept for a server that is away

@@ -47,10 +47,12 @@ class Crowd:
         await settle()
 
     async def _stand(self, number: int, hold: Hold) -> None:
-        async with self.line.head(hold):
-            if hold.stop is None:
+        if await self.line.enter(hold):
+            try:
                 self.asking.append(number)
                 await self._leave[number].wait()
+            finally:
+                self.line.leave()
         self.ended.append(number)
 
 
