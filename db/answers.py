@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy
 
 from core.model import Answer, Modality
-from db.engine import transaction
+from db.engine import statement
 from db.rows import load_json, read_vector
 
 # The literal status lets the partial index serve the query.
@@ -23,7 +23,7 @@ def find(engine: sqlalchemy.Engine, fingerprints: Sequence[str], modality: Modal
     """The oldest answer to each fingerprint that has one. Raises LedgerUnavailable."""
     if not fingerprints:
         return {}
-    with transaction(engine) as cursor:
+    with statement(engine) as cursor:
         if modality is Modality.EMBEDDING:
             cursor.execute(_EMBEDDING, (list(fingerprints),))
             return {

@@ -130,7 +130,35 @@ def dial(url: str | URL) -> psycopg2.extensions.connection:
 
 @contextmanager
 def transaction(engine: sqlalchemy.Engine) -> Iterator[Cursor]:
-    """One transaction on a bare psycopg2 cursor: committed at the end, rolled back on any error.
+    """One transaction on a bare psycopg2 cursor: committed at the end, rolled back on any error."""
+    with _pooled(engine) as (pooled, cursor):
+        try:
+            yield cursor
+            pooled.commit()
+        except BaseException:
+            if not _broken(pooled):
+                pooled.rollback()
+            raise
+
+
+@contextmanager
+def statement(engine: sqlalchemy.Engine) -> Iterator[Cursor]:
+    """A cursor whose every ``execute`` is a transaction of its own, and one round trip where ``transaction`` has three.
+
+    Statements that one text holds, parted by semicolons, are one transaction; each sees what was committed before it.
+    """
+    with _pooled(engine) as (pooled, cursor):
+        cursor.connection.autocommit = True
+        try:
+            yield cursor
+        finally:
+            if not _broken(pooled):
+                cursor.connection.autocommit = False
+
+
+@contextmanager
+def _pooled(engine: sqlalchemy.Engine) -> Iterator[tuple[Any, Any]]:
+    """A connection and a cursor, watched, and errors as ours.
 
     A connection that broke is dropped with all idle ones beside it: what broke it, mostly a restart, broke them too.
     """
@@ -140,16 +168,13 @@ def transaction(engine: sqlalchemy.Engine) -> Iterator[Cursor]:
             cursor: Any = pooled.cursor()
             try:
                 with answered_within(cursor.connection, pooled.info[_SILENCE]):
-                    yield cursor
-                    pooled.commit()
+                    yield pooled, cursor
             finally:
                 cursor.close()
         except BaseException:
             if _broken(pooled):
                 pooled.invalidate()
                 engine.dispose()
-            else:
-                pooled.rollback()
             raise
         finally:
             pooled.close()

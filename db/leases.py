@@ -7,7 +7,7 @@ import sqlalchemy
 
 from core.model import ChunkRef, Lease, SweepState
 from core.ports import Pulse
-from db.engine import transaction
+from db.engine import statement, transaction
 from db.rows import clean, int_array
 from db.specs import NOTIFY, Plan, load_plan
 
@@ -41,17 +41,23 @@ _RENEW = """
     UNION ALL SELECT id, NULL, NULL, state FROM sweeps WHERE id = ANY (%(sweeps)s::bigint[])
 """
 
-# The row is locked by a statement of its own: only the next one sees the jobs that a retry has reopened meanwhile.
-_HOLD = """
-    SELECT FROM chunks
-    WHERE sweep_id = %s AND no = %s AND state = 'leased' AND lease_owner = %s AND takes = %s FOR NO KEY UPDATE
-"""
-
+# Three statements, one round trip. The row is locked by the first: only the next one sees the jobs that a retry has
+# reopened meanwhile.
 _FINISH = """
+    SELECT FROM chunks
+    WHERE sweep_id = %(sweep_id)s AND no = %(no)s AND state = 'leased' AND lease_owner = %(owner)s AND takes = %(fence)s
+    FOR NO KEY UPDATE;
+
+    UPDATE jobs j SET deaths = 0 FROM chunks c
+    WHERE j.sweep_id = %(sweep_id)s AND j.chunk_no = %(no)s AND j.state = 'pending' AND j.deaths > 0
+      AND c.sweep_id = j.sweep_id AND c.no = j.chunk_no
+      AND c.state = 'leased' AND c.lease_owner = %(owner)s AND c.takes = %(fence)s;
+
     UPDATE chunks c SET lease_owner = NULL, lease_until = NULL, stalled = 0, state = CASE WHEN EXISTS (
         SELECT FROM jobs j WHERE j.sweep_id = c.sweep_id AND j.chunk_no = c.no AND j.state = 'pending'
     ) THEN 'waiting' ELSE 'finished' END
-    WHERE c.sweep_id = %s AND c.no = %s AND c.state = 'leased' AND c.lease_owner = %s AND c.takes = %s
+    WHERE c.sweep_id = %(sweep_id)s AND c.no = %(no)s AND c.state = 'leased' AND c.lease_owner = %(owner)s
+      AND c.takes = %(fence)s
     RETURNING c.state
 """
 
@@ -60,10 +66,6 @@ _ALONE = """
     FROM chunks c
     WHERE j.id = %s AND c.sweep_id = j.sweep_id AND c.no = j.chunk_no
       AND c.sweep_id = %s AND c.no = %s AND c.state = 'leased' AND c.lease_owner = %s AND c.takes = %s
-"""
-
-_SURVIVED = """
-    UPDATE jobs SET deaths = 0 WHERE sweep_id = %s AND chunk_no = %s AND state = 'pending' AND deaths > 0
 """
 
 # A worker may have been refused under a cap that a person has raised since: that sweep goes on.
@@ -87,13 +89,14 @@ class LeaseBook:
     plans: dict[int, Plan] = field(default_factory=dict)  # a sweep's plan never changes
 
     def take(self, ref: ChunkRef, owner: str) -> Lease | None:
-        with transaction(self.engine) as cursor:
+        known = ref.sweep_id in self.plans
+        with (statement if known else transaction)(self.engine) as cursor:
             values = {"owner": owner, "lease_s": self.lease_s, "sweep_id": ref.sweep_id, "no": ref.no}
             cursor.execute(_TAKE, values)
             row = cursor.fetchone()
             if row is None:
                 return None
-            if ref.sweep_id not in self.plans:
+            if not known:
                 self.plans[ref.sweep_id] = load_plan(cursor, ref.sweep_id)
         fence, budget_usd, stalled = row
         plan = self.plans[ref.sweep_id]
@@ -118,18 +121,12 @@ class LeaseBook:
         )
 
     def finish(self, lease: Lease) -> None:
-        with transaction(self.engine) as cursor:
-            values = (lease.ref.sweep_id, lease.ref.no, lease.owner, lease.fence)
-            cursor.execute(_HOLD, values)
-            if not cursor.rowcount:
-                return
-            cursor.execute(_FINISH, values)
+        sweep_id, no = lease.ref.sweep_id, lease.ref.no
+        with statement(self.engine) as cursor:
+            cursor.execute(_FINISH, {"sweep_id": sweep_id, "no": no, "owner": lease.owner, "fence": lease.fence})
             if cursor.fetchall() == [("finished",)]:
                 # Perhaps the last chunk of the sweep or of a wave: the feeder need not find that out by itself.
-                stop = self.plans[lease.ref.sweep_id].wave(lease.ref.no).stop
-                cursor.execute(_WAKE, (NOTIFY, lease.ref.sweep_id, stop))
-            else:
-                cursor.execute(_SURVIVED, (lease.ref.sweep_id, lease.ref.no))
+                cursor.execute(_WAKE, (NOTIFY, sweep_id, self.plans[sweep_id].wave(no).stop))
 
     def alone(self, lease: Lease, job_id: int) -> bool:
         with transaction(self.engine) as cursor:

@@ -15,7 +15,7 @@ from core.routing import Rates
 from db import answers
 from db.calls import existing, spent
 from db.commit import commit
-from db.engine import Cursor, connect, transaction
+from db.engine import Cursor, connect, statement
 from db.leases import LeaseBook
 from db.rates import success_rates
 from db.rows import text_array
@@ -119,7 +119,7 @@ class PostgresLedger:
 
 
 def _jobs(engine: sqlalchemy.Engine, lease: Lease) -> list[Job]:
-    with transaction(engine) as cursor:
+    with statement(engine) as cursor:
         cursor.execute(_JOBS, (lease.ref.sweep_id, lease.ref.no))
         jobs = [
             Job(id=job_id, key=key, input=given, round=round_, attempts=attempts, deaths=deaths)
@@ -137,6 +137,6 @@ def _informed(cursor: Cursor, lease: Lease, jobs: Sequence[Job]) -> list[Job]:
 
 
 def _id_blocks(engine: sqlalchemy.Engine, count: int) -> list[range]:
-    with transaction(engine) as cursor:
+    with statement(engine) as cursor:
         cursor.execute("SELECT nextval('raw_call_ids') FROM generate_series(1, %s)", (count,))
         return [range(first, first + ID_BLOCK) for (first,) in sorted(cursor.fetchall())]
