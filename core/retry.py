@@ -18,7 +18,7 @@ The first row that applies decides (``_TABLE`` is this table, row by row):
 import random
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import tenacity
@@ -148,6 +148,7 @@ class RetryPolicy:
     multiplier: float = 2.0
     min_wait: float = 4.0
     max_wait: float = 30.0
+    rng: random.Random = field(default_factory=random.Random, compare=False, repr=False)
 
     @classmethod
     def of(cls, settings: ProviderSettings) -> "RetryPolicy":
@@ -163,7 +164,7 @@ class RetryPolicy:
         failed_out = tenacity.stop_after_attempt(self.attempts)(_state(tries))
         return failed_out or tenacity.stop_after_attempt(self.throttle_attempts)(_state(throttled))
 
-    def wait_s(self, retry: Retry, *, tries: int, throttled: int = 0, rng: random.Random | None = None) -> float:
+    def wait_s(self, retry: Retry, *, tries: int, throttled: int = 0) -> float:
         """Seconds until the next try. ``tries`` failures and ``throttled`` 429s lie behind the call.
 
         What the server asked for is obeyed as it is: it knows, and after a 429 the gate spreads the calls.
@@ -178,10 +179,7 @@ class RetryPolicy:
             min=self.min_wait,
             max=self.max_wait,
         )
-        return (rng or _RNG).uniform(self.min_wait, window(_state(nth)))
-
-
-_RNG = random.Random()
+        return self.rng.uniform(self.min_wait, window(_state(nth)))
 
 
 def _state(attempt: int) -> tenacity.RetryCallState:

@@ -21,9 +21,9 @@ from core.model import (
     Outcome,
     SweepState,
 )
-from core.ports import Admission, Ask, Claim, Clock, Gate, Lead, Pulse, Settlement, Ticket
+from core.ports import Admission, Ask, Claim, Clock, Gate, Lead, Pulse, Refusal, Refused, Settlement, Ticket
 from db.specs import Plan
-from scripts.forecast.provider import Core
+from scripts.forecast.provider import Core, Tally
 
 SWEEP_ID = 0
 """No sweep in a database has it, so what its requests are salted with is nobody's."""
@@ -190,10 +190,14 @@ class DistantGate:
     gate: Gate
     clock: Clock
     trip_s: float
+    tally: Tally
 
     async def admit(self, ask: Ask) -> Admission:
         await self.clock.sleep(self.trip_s)
-        return await self.gate.admit(ask)
+        admission = await self.gate.admit(ask)
+        if isinstance(admission, Refused) and admission.reason is Refusal.BREAKER_OPEN:
+            self.tally.turned_away += 1
+        return admission
 
     async def turn(self, ticket: Ticket) -> None:
         await self.gate.turn(ticket)

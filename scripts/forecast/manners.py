@@ -11,6 +11,7 @@ from core.model import Modality
 from core.settings import RULES
 from db.history import PastCall
 from scripts.forecast.assume import Given
+from scripts.forecast.recent import recent
 from scripts.forecast.values import Failure, Manner, Reply, Told
 
 ENOUGH = 30
@@ -22,7 +23,7 @@ _ERROR_RATE = 0.005
 _COMPLETION = 200
 _Z95 = 1.645
 _POINTS = 400
-_THROTTLED = 429  # what the gate is there to prevent
+_THROTTLED = 429
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +42,11 @@ class Target:
 
 def manner(target: Target, past: Sequence[PastCall], ratio: float, given: Given) -> tuple[Manner, list[Told]]:
     """The manner, and what it rests on."""
-    answered = [call for call in past if call.success]
-    if len(answered) >= ENOUGH:
-        found, source = _measured(past), _source(target, past)
+    # Without those that the gate is there to prevent.
+    tries = [call for call in past if call.success or call.status != _THROTTLED]
+    if sum(call.success for call in tries) >= ENOUGH:
+        believed = recent(tries)
+        found, source = _measured(believed), _source(target, believed, older=len(tries) - len(believed))
         found = replace(found, prompt_ratio=ratio)
     else:
         found, source = _assumed(target), "assumed"
@@ -51,8 +54,7 @@ def manner(target: Target, past: Sequence[PastCall], ratio: float, given: Given)
     return found, list(_told(target, found, source, sources))
 
 
-def _measured(past: Sequence[PastCall]) -> Manner:
-    tries = [call for call in past if call.success or call.status != _THROTTLED]
+def _measured(tries: Sequence[PastCall]) -> Manner:
     failures = tuple(Failure(latency_s=c.latency_ms / 1000, status=c.status or 0) for c in tries if not c.success)
     replies = tuple(
         Reply(
@@ -153,8 +155,9 @@ def _told(target: Target, found: Manner, source: str, given: frozenset[str]) -> 
         yield Told(name=f"{target.name} {name}", value=value, unit=unit, source="given" if name in given else found_in)
 
 
-def _source(target: Target, past: Sequence[PastCall]) -> str:
+def _source(target: Target, past: Sequence[PastCall], *, older: int) -> str:
     age = datetime.now(UTC) - past[-1].created_at
     days = age.total_seconds() / 86_400
     when = f"{days:.0f} days" if days >= 2 else f"{24 * days:.0f} hours" if days >= 1 / 12 else f"{1440 * days:.0f} min"
-    return f"the last {len(past):,} calls of {target.name}, {when}"
+    changed = f"; the {older:,} before were answered otherwise" if older else ""
+    return f"the last {len(past):,} calls of {target.name}, {when}{changed}"

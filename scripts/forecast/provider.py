@@ -2,13 +2,14 @@
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from core.errors import ProviderError, ProviderRefused, ProviderUnreachable
 from core.model import ChatReply, ChatRequest, EmbeddingReply, EmbeddingRequest, Request, Usage
 from core.ports import Clock
+from scripts.forecast.tail import Tail
 from scripts.forecast.values import Failure, Manner, Reply
 
 REFUSED = " bad"
@@ -37,13 +38,18 @@ class Draws:
             failed = manner.error_rate * manner.tries
             self.error_rate = rng.betavariate(failed + 0.5, manner.tries - failed + 0.5)
         self._replies = sorted(replies, key=lambda reply: reply.latency_s)
+        self._tail = Tail.of([reply.latency_s for reply in self._replies])
         self._even = even
         self._deck: list[float] = []
 
     def next(self) -> Reply | Failure:
         if self._failures and self._rng.random() < self.error_rate:
             return self._rng.choice(self._failures)
-        return self._replies[int(self._share() * len(self._replies))]
+        share = self._share()
+        reply = self._replies[int(share * len(self._replies))]
+        if self._tail is None or share < self._tail.begins:
+            return reply
+        return replace(reply, latency_s=self._tail.at(share))
 
     def _share(self) -> float:
         if not self._even:
@@ -76,6 +82,7 @@ class Tally:
 
     in_flight_s: float = 0.0
     sent: int = 0
+    turned_away: int = 0  # asks while the breaker was open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

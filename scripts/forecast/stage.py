@@ -66,6 +66,7 @@ class Run:
     stopped: str
     in_flight_s: float  # seconds that calls were out, all together
     busy_s: float  # seconds of the workers' cores
+    broken: bool = False  # the breaker opened
 
 
 def play(work: Work, situation: Situation, *, seed: int, even: bool = False) -> Run:
@@ -79,9 +80,9 @@ async def _play(work: Work, situation: Situation, rng: random.Random, *, even: b
     models |= {(target.provider, target.model) for target in work.plan.reroute}
     draws = {key: Draws(situation.manners[key], rng, even=even) for key in sorted(models)}
     gate = MemoryGate(lambda name: situation.limits[name], clock)
-    sweep = _Sweep.of(work, situation, clock, gate, draws)
+    sweep = _Sweep.of(work, situation, clock, gate, draws, rng)
     if situation.warm_calls:
-        await _Sweep.of(_rehearsal(work, situation.warm_calls), situation, clock, gate, draws).run()
+        await _Sweep.of(_rehearsal(work, situation.warm_calls), situation, clock, gate, draws, rng).run()
         await clock.sleep(_LONG_AGO_S)
     await gate.set_spent(SWEEP_ID, 0.0)
     began = clock.monotonic()
@@ -94,6 +95,7 @@ async def _play(work: Work, situation: Situation, rng: random.Random, *, even: b
         stopped=sweep.ledger.stopped,
         in_flight_s=sweep.tally.in_flight_s,
         busy_s=sum(core.busy_s for core in sweep.cores),
+        broken=sweep.tally.turned_away > 0,
     )
 
 
@@ -114,7 +116,8 @@ class _Sweep:
     gate: DistantGate
     cache: DistantCache
     draws: Mapping[tuple[str, str], Draws]
-    tally: Tally = field(default_factory=Tally)
+    rng: random.Random
+    tally: Tally
     cores: list[Core] = field(default_factory=list)
 
     @classmethod
@@ -125,8 +128,9 @@ class _Sweep:
         clock: looping.LoopClock,
         gate: MemoryGate,
         draws: Mapping[tuple[str, str], Draws],
+        rng: random.Random,
     ) -> "_Sweep":
-        trips = situation.machinery
+        trips, tally = situation.machinery, Tally()
         return cls(
             work=work,
             situation=situation,
@@ -139,9 +143,11 @@ class _Sweep:
                 trip_s=trips.ledger_s,
                 budget_usd=work.budget_usd,
             ),
-            gate=DistantGate(gate=gate, clock=clock, trip_s=trips.gate_s),
+            gate=DistantGate(gate=gate, clock=clock, trip_s=trips.gate_s, tally=tally),
             cache=DistantCache(cache=MemoryCache(clock, most=_KEPT), clock=clock, trip_s=trips.cache_s),
             draws=draws,
+            rng=rng,
+            tally=tally,
         )
 
     async def run(self) -> None:
@@ -233,7 +239,7 @@ class _Sweep:
                         cpu_s=machinery.cpu_s * crowded,
                         tally=self.tally,
                     ),
-                    policy=RetryPolicy.of(loaded),
+                    policy=replace(RetryPolicy.of(loaded), rng=self.rng),
                     slots=Slots(self.situation.concurrency[name]),
                     cache_ttl_s=loaded.cache_ttl,
                     scope="" if name == RULES else cache_scope(name, loaded),

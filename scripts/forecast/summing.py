@@ -115,13 +115,7 @@ def _notes(totals: Totals, use: dict[str, float], unfinished: float) -> Iterator
     found = totals.estimate
     if totals.past:
         yield f"nothing is known of earlier calls, nor of answers that are there already: {totals.past}"
-    if found.scale > 1:
-        yield (
-            f"simulated: {found.simulated:,} of {found.inputs:,} inputs, spread evenly over them, from the sweep's "
-            "beginning to its end; the middle is extrapolated at the steady rate, counts and cost in proportion"
-        )
-    if not found.steady:
-        yield "the rate was not steady in the simulated part: the time is less certain than the interval says"
+    yield from _about_runs(found)
     if use.get("workers' cores", 0) >= _BINDS:
         yield "the workers' processes are busy: more of them, on machines with free cores, would make it faster"
     elif max(use.get("calls in flight", 0), use.get("chunks in work", 0)) >= _ALMOST_FULL:
@@ -131,3 +125,18 @@ def _notes(totals: Totals, use: dict[str, float], unfinished: float) -> Iterator
         yield f"the sweep would stop with {unfinished:,.0f} jobs left: {stopped or 'the budget is used up'}"
     if any(not (limit.rpm or limit.tpm) for limit in totals.situation.limits.values()):
         yield "a provider without a limit in the settings is taken to have none; --assume rpm=N or tpm=N tells one"
+
+
+def _about_runs(found: Estimate) -> Iterator[str]:
+    if found.scale > 1:
+        yield (
+            f"simulated: {found.simulated:,} of {found.inputs:,} inputs, spread evenly over them, from the sweep's "
+            "beginning to its end; the middle is extrapolated at the steady rate, counts and cost in proportion"
+        )
+    if not found.steady:
+        yield "the rate was not steady in the simulated part: the time is less certain than the interval says"
+    if broken := sum(run.broken for run in found.runs):
+        yield (
+            f"in {broken} of {len(found.runs)} runs three calls in a row failed: the breaker opens, and nothing is "
+            "sent for a minute, each time"
+        )

@@ -63,7 +63,7 @@ class Machinery:
     gate_s: float = 0.002
     cache_s: float = 0.003
     ledger_s: float = 0.006
-    pickup_s: float = 0.15  # from the submission to the first chunk in work
+    pickup_s: float = 0.05  # from the submission to the first chunk in work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

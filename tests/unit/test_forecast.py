@@ -1,7 +1,10 @@
 """`sweep submit --simulate`: the engine on virtual time takes as long as arithmetic says, from what is known."""
 
 import asyncio
-from collections.abc import Sequence
+import math
+import random
+import statistics
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,8 +25,10 @@ from scripts.forecast.backends import SWEEP_ID
 from scripts.forecast.estimate import estimate, rate, span
 from scripts.forecast.jobs import sample, thinned
 from scripts.forecast.manners import ENOUGH, Target, manner
+from scripts.forecast.recent import recent
 from scripts.forecast.scale import simulate
 from scripts.forecast.stage import Run, Work, play
+from scripts.forecast.tail import Tail
 from scripts.forecast.values import Failure, Machinery, Manner, Reply, Situation, Worker
 from tests.world import FlatMeter, ToyKind
 
@@ -70,6 +75,26 @@ def past(count: int, **changes: Any) -> list[PastCall]:
     plain: dict[str, Any] = {"success": True, "latency_ms": 300.0, "prompt": 10, "completion": 20}
     made = datetime.now(UTC) - timedelta(hours=1)
     return [PastCall(**{**plain, "id": n, "created_at": made, **changes}) for n in range(count)]
+
+
+def sent(latencies: Iterable[float], *, failing: float = 0.0, ago_s: float = 0.0) -> list[PastCall]:
+    """Calls of so many seconds each, sent one after the other; a share of them failed."""
+    rng, now, ordered = random.Random(1), datetime.now(UTC) - timedelta(seconds=ago_s), list(latencies)
+    return [
+        PastCall(
+            id=n,
+            success=rng.random() >= failing,
+            status=503,
+            latency_ms=1000 * latency,
+            created_at=now + timedelta(seconds=0.02 * (n - len(ordered)) + latency),
+        )
+        for n, latency in enumerate(ordered)
+    ]
+
+
+def lognormal(count: int, *, median: float = 0.5, sigma: float = 0.5, seed: int = 2) -> list[float]:
+    rng = random.Random(seed)
+    return [median * rng.lognormvariate(0, sigma) for _ in range(count)]
 
 
 def test_a_sweep_under_a_request_limit_takes_its_jobs_at_that_rate() -> None:
@@ -124,7 +149,8 @@ def test_a_budget_ends_the_sweep_where_it_would_end_it() -> None:
 
 def test_the_same_seed_is_the_same_run() -> None:
     varied = answers(*(Reply(latency_s=n / 50, completion=n) for n in range(1, 100)), measured=True)
-    runs = [play(work(300), situation(manners=varied, concurrency={RULES: 20}), seed=5) for _ in range(2)]
+    failing = {key: replace(each, failures=(Failure(latency_s=0.1),), error_rate=0.1) for key, each in varied.items()}
+    runs = [play(work(300), situation(manners=failing, concurrency={RULES: 20}), seed=5) for _ in range(2)]
     assert runs[0] == runs[1]
 
 
@@ -167,10 +193,56 @@ def test_history_is_believed_when_there_is_enough_of_it() -> None:
 
 
 def test_failures_of_the_past_are_its_error_rate_but_for_what_the_gate_prevents() -> None:
-    calls = past(90) + past(10, success=False, status=503) + past(50, success=False, status=429)
+    calls = [*past(45), *past(10, success=False, status=503), *past(45), *past(50, success=False, status=429)]
     found, _ = manner(TARGET, calls, 1.0, Given())
     assert found.error_rate == pytest.approx(0.1)
     assert {failure.status for failure in found.failures} == {503}
+
+
+def test_calls_of_one_manner_are_all_believed() -> None:
+    for failing in (0.0, 0.05):
+        assert len(recent(sent(lognormal(1000), failing=failing))) == 1000
+
+
+def test_calls_from_before_a_change_are_not_believed() -> None:
+    slower = sent([*lognormal(1500, median=0.2), *lognormal(300)])
+    well_again = sent(lognormal(900), failing=0.5, ago_s=60) + sent(lognormal(300))
+    assert 280 <= len(recent(slower)) <= 320
+    assert 280 <= len(recent(well_again)) <= 320
+
+
+def test_a_change_back_and_forth_leaves_the_last_part() -> None:
+    parts = sent([*lognormal(600), *lognormal(600, median=1), *lognormal(300)])
+    assert 280 <= len(recent(parts)) <= 320
+
+
+def test_an_outage_that_lasts_does_not_leave_a_provider_without_answers() -> None:
+    down = [replace(call, success=False) for call in sent(lognormal(100))]
+    believed, _ = manner(TARGET, [*sent(lognormal(500), ago_s=60), *down], 1.0, Given())
+    assert len(believed.replies) >= ENOUGH
+    assert believed.error_rate > 0.1
+
+
+def test_a_sweep_of_more_calls_than_history_has_meets_slower_ones() -> None:
+    tails = [tail for seed in range(20) if (tail := Tail.of(sorted(lognormal(400, seed=seed))))]
+    assert len(tails) >= 15
+    for share, quantile in ((1 - 1 / 8000, 3.66), (0.85, 1.04)):
+        foretold = statistics.median(tail.at(share) for tail in tails)
+        assert foretold == pytest.approx(0.5 * math.exp(0.5 * quantile), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    "latencies", [[0.5] * 500, [0.2] * 490 + [4.0] * 10, [0.0] * 500, [n / 100 for n in range(1, 500)], [1.0, 2.0]]
+)
+def test_latencies_without_such_a_tail_are_drawn_as_they_were(latencies: list[float]) -> None:
+    assert Tail.of(latencies) is None
+
+
+def test_a_breaker_that_opened_is_told() -> None:
+    failing = answers(failures=(Failure(latency_s=0.1),), error_rate=0.3)
+    run = play(work(200), situation(limits={RULES: Limits(rpm=6000)}, manners=failing), seed=1)
+    assert run.broken
+    assert run.duration_s > 60
 
 
 def test_what_is_given_goes_before_history_and_says_so() -> None:

@@ -124,27 +124,23 @@ def test_rate_limits_use_up_a_bound_of_their_own() -> None:
 
 @pytest.mark.parametrize("tries", [1, 2, 3, 4, 10, 5000])
 def test_waits_are_spread_over_a_window_that_grows_up_to_the_longest_wait(tries: int) -> None:
-    policy = RetryPolicy(multiplier=2, min_wait=4, max_wait=30)
-    rng = random.Random(7)
-    waits = [policy.wait_s(Retry(health=Health.BAD), tries=tries, rng=rng) for _ in range(500)]
+    policy = RetryPolicy(multiplier=2, min_wait=4, max_wait=30, rng=random.Random(7))
+    waits = [policy.wait_s(Retry(health=Health.BAD), tries=tries) for _ in range(500)]
     window = min(30.0, 4.0 * 2.0 ** min(tries, 10))
     assert 4 <= min(waits) < 4 + (window - 4) * 0.05
     assert window - (window - 4) * 0.05 < max(waits) <= window
 
 
 def test_the_same_randomness_gives_the_same_waits() -> None:
-    policy = RetryPolicy()
-    first, second = (
-        [policy.wait_s(Retry(health=Health.BAD), tries=n, rng=random.Random(1)) for n in range(5)] for _ in range(2)
-    )
+    policies = [RetryPolicy(rng=random.Random(1)) for _ in range(2)]
+    first, second = ([policy.wait_s(Retry(health=Health.BAD), tries=n) for n in range(5)] for policy in policies)
     assert first == second
 
 
 def test_throttled_calls_back_off_by_how_often_they_were_throttled() -> None:
-    policy = RetryPolicy(multiplier=2, min_wait=0, max_wait=1000)
+    policy = RetryPolicy(multiplier=2, min_wait=0, max_wait=1000, rng=random.Random(3))
     throttled = Retry(health=Health.NEUTRAL, freeze_s=1, throttled=True)
-    rng = random.Random(3)
-    assert max(policy.wait_s(throttled, tries=0, throttled=8, rng=rng) for _ in range(200)) > 200
+    assert max(policy.wait_s(throttled, tries=0, throttled=8) for _ in range(200)) > 200
 
 
 def test_what_the_server_asked_for_is_waited_as_it_is() -> None:
@@ -152,6 +148,5 @@ def test_what_the_server_asked_for_is_waited_as_it_is() -> None:
 
 
 def test_without_a_shortest_wait_the_window_still_grows() -> None:
-    policy = RetryPolicy(multiplier=2, min_wait=0, max_wait=30)
-    rng = random.Random(5)
-    assert max(policy.wait_s(Retry(health=Health.BAD), tries=3, rng=rng) for _ in range(200)) > 4
+    policy = RetryPolicy(multiplier=2, min_wait=0, max_wait=30, rng=random.Random(5))
+    assert max(policy.wait_s(Retry(health=Health.BAD), tries=3) for _ in range(200)) > 4
