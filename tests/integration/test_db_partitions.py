@@ -15,7 +15,7 @@ from db.engine import connect, dial, transaction
 from db.submission import submit
 from tests.sweeps import Worker, count, drafts, record, spec
 
-SPLIT, PRUNE = re.findall(r"```sql\n(.*?)```", Path("docs/tables.md").read_text(), re.DOTALL)
+SPLIT, GROW, PRUNE = re.findall(r"```sql\n(.*?)```", Path("docs/tables.md").read_text(), re.DOTALL)
 BOUNDARY = 100_000_000
 
 
@@ -27,6 +27,7 @@ def engine(database_url: str) -> Iterator[sqlalchemy.Engine]:
     worker = Worker(opened)
     worker.work(sweep, 0)
     _run(opened, SPLIT)
+    _run(opened, GROW)
     _execute(opened, f"SELECT setval('raw_call_ids', {BOUNDARY})")
     _execute(opened, f"UPDATE jobs SET id = id + {BOUNDARY} WHERE chunk_no = 1")  # the tests' calls are named like jobs
     worker.work(sweep, 1)
@@ -55,6 +56,19 @@ def test_workers_go_on_after_the_split_and_find_what_was_answered_before(engine:
     assert set(answers.find(engine, [old, new], Modality.CHAT)) == {old, new}
 
 
+def test_a_table_that_is_nearly_at_a_full_hundred_million_ends_at_the_next(database_url: str) -> None:
+    opened = connect(database_url, role="producer", pool=1)
+    _execute(opened, f"SELECT setval('raw_call_ids', {30 * BOUNDARY - 1})")
+    _run(opened, SPLIT)
+    _run(opened, GROW)
+    bounds = "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname IN ('raw_calls_000', 'raw_calls_050')"
+    assert {bound for (bound,) in _execute(opened, bounds)} == {
+        f"FOR VALUES FROM (MINVALUE) TO ('{31 * BOUNDARY}')",
+        f"FOR VALUES FROM ('{50 * BOUNDARY}') TO ('{51 * BOUNDARY}')",
+    }
+    opened.dispose()
+
+
 def test_a_call_is_looked_up_in_its_own_partition(engine: sqlalchemy.Engine) -> None:
     plan = " ".join(
         str(line) for (line,) in _execute(engine, "EXPLAIN SELECT * FROM raw_calls WHERE id = ANY ('{1,2}')")
@@ -63,7 +77,7 @@ def test_a_call_is_looked_up_in_its_own_partition(engine: sqlalchemy.Engine) -> 
     assert "raw_calls_001" not in plan
 
 
-@pytest.mark.parametrize("table", ["raw_calls", "raw_calls_000", "raw_calls_001", "raw_calls_rest"])
+@pytest.mark.parametrize("table", ["raw_calls", "raw_calls_000", "raw_calls_001", "raw_calls_020", "raw_calls_rest"])
 @pytest.mark.parametrize("change", ["UPDATE {} SET model = 'x'", "DELETE FROM {}", "TRUNCATE {} CASCADE"])
 def test_every_partition_refuses_every_change(
     database_url: str, engine: sqlalchemy.Engine, table: str, change: str
