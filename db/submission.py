@@ -15,6 +15,8 @@ from db.inflow import Inflow
 from db.rows import dump_json, int_array
 from db.specs import NOTIFY
 
+_KEPT = 1_000  # problems: every status reads them, and a source may have millions
+
 
 class SourceProblem(Protocol):
     """A part of the source that became no jobs (``tasks.kind.Problem``)."""
@@ -84,10 +86,9 @@ def _submit(
             inflow.write(drafts)
             if not inflow.jobs:
                 raise InputError("the source has no jobs", hint=_first_problem(problems))
-            found = [_told(problem) for problem in problems]
             cursor.execute(
                 "UPDATE sweeps SET jobs_total = %s, problems_json = %s, waves = %s WHERE id = %s",
-                (inflow.jobs, dump_json(found).decode(), int_array(inflow.waves), sweep_id),
+                (inflow.jobs, dump_json(_kept(problems)).decode(), int_array(inflow.waves), sweep_id),
             )
             cursor.execute("SELECT pg_notify(%s, '')", (NOTIFY,))
     except AlreadyThere as exc:
@@ -156,6 +157,14 @@ def _twice(exc: AlreadyThere) -> str:
     _, _, rest = exc.key.partition(")=(")
     key = rest.partition(", ")[2].rpartition(")")[0]
     return repr(key) if key else exc.key
+
+
+def _kept(problems: Sequence[SourceProblem]) -> list[dict[str, Any]]:
+    told = [_told(problem) for problem in problems[:_KEPT]]
+    if rest := problems[_KEPT:]:
+        by_design = {"by_design": True} if all(problem.by_design for problem in rest) else {}
+        told.append({"where": "the source", "what": f"{len(rest)} problems more", **by_design})
+    return told
 
 
 def _told(problem: SourceProblem) -> dict[str, Any]:

@@ -95,6 +95,14 @@ def test_problems_found_while_streaming_are_kept(engine: sqlalchemy.Engine) -> N
     assert status(engine, "first").problems == ({"where": "b.py", "what": "binary"},)
 
 
+def test_of_very_many_problems_the_first_are_kept_and_the_others_counted(engine: sqlalchemy.Engine) -> None:
+    problems = [Note(where=f"b{n}.py", what="binary", by_design=n < 1_000) for n in range(1_500)]
+    submit(engine, spec(), drafts(1), problems=problems)
+    kept = status(engine, "first").problems
+    assert len(kept) == 1_001
+    assert kept[-1] == {"where": "the source", "what": "500 problems more"}
+
+
 def test_two_producers_of_one_name_make_one_sweep(database_url: str, engine: sqlalchemy.Engine) -> None:
     with ThreadPoolExecutor(4) as pool:
         made = list(pool.map(lambda _: submit(database_url, spec(), drafts(500)), range(4)))
