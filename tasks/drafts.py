@@ -9,7 +9,9 @@ from core.nesting import DEEPEST, is_deep
 from tasks.kind import Found, Problem
 
 _TOLD = 3
-_REMEMBERED = 250_000  # keys, as digests in 21 MB; what comes again later than that is found in the ledger
+
+REMEMBERED = 250_000
+"""Keys, as digests in 21 MB; what comes again later than that is found in the ledger."""
 
 
 def again(key: str) -> Problem:
@@ -42,7 +44,7 @@ def _once(draft: JobDraft, keys: set[bytes]) -> Found:
         return again(draft.key)
     if is_deep(draft.input):
         return Problem(where=draft.key, what=f"nested more than {DEEPEST} levels deep")
-    if len(keys) == _REMEMBERED:
+    if len(keys) == REMEMBERED:
         keys.clear()
     keys.add(digest)
     return draft
