@@ -15,7 +15,9 @@ from core.model import (
     ChunkRef,
     Job,
     JobDraft,
+    JobResult,
     JobState,
+    JsonObject,
     Lease,
     Modality,
     Outcome,
@@ -23,6 +25,7 @@ from core.model import (
 )
 from core.ports import Admission, Ask, Claim, Clock, Gate, Lead, Pulse, Refusal, Refused, Settlement, Ticket
 from db.specs import Plan
+from db.waves import with_earlier
 from scripts.forecast.provider import Core, Tally
 
 SWEEP_ID = 0
@@ -33,7 +36,9 @@ EARLIER_CALL = 0
 
 _POINTS = 2_000  # of a run's curve: its memory must not grow with the jobs
 
-Known = Callable[[Sequence[str], Modality], frozenset[str]]
+Known = Callable[[Sequence[str], Modality], Mapping[str, str]]
+"""The fingerprints that were answered before, with what was answered where somebody needs it."""
+
 Block = Callable[[int], Sequence[JobDraft]]
 
 
@@ -55,6 +60,12 @@ class Count:
     def ended(self) -> int:
         return self.done + self.fallback + self.failed
 
+    def end(self, job: JobResult) -> None:
+        self.done += job.state is JobState.DONE
+        self.fallback += job.state is JobState.FALLBACK
+        self.failed += job.state is JobState.FAILED
+        self.cached += job.cached and job.state is JobState.DONE
+
 
 @dataclass(slots=True, kw_only=True)
 class FlowLedger:
@@ -72,6 +83,7 @@ class FlowLedger:
     last_s: float = 0.0
     _pending: dict[ChunkRef, dict[int, Job]] = field(default_factory=dict)
     _fences: dict[ChunkRef, int] = field(default_factory=dict)
+    _results: dict[str, JsonObject] = field(default_factory=dict)  # that later waves need
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     async def lease(self, ref: ChunkRef, owner: str) -> Lease | None:
@@ -108,11 +120,12 @@ class FlowLedger:
 
     async def jobs(self, lease: Lease) -> Sequence[Job]:
         await self.clock.sleep(self.trip_s)
-        return list(self._pending[lease.ref].values())
+        return [with_earlier(job, self._results, "") for job in self._pending[lease.ref].values()]
 
     async def find(self, fingerprints: Sequence[str], modality: Modality) -> Mapping[str, Answer]:
         await self.clock.sleep(self.trip_s)
-        return {print_: Answer(call_id=EARLIER_CALL) for print_ in self.known(fingerprints, modality)}
+        known = self.known(fingerprints, modality)
+        return {print_: Answer(call_id=EARLIER_CALL, text=text) for print_, text in known.items()}
 
     async def missing_calls(self, call_ids: Sequence[int]) -> Sequence[int]:
         del call_ids
@@ -127,12 +140,12 @@ class FlowLedger:
             for call in outcome.calls:
                 self._book(call)
             for job in outcome.jobs:
-                if self._pending[outcome.lease.ref].pop(job.job_id, None) is None:
+                ended = self._pending[outcome.lease.ref].pop(job.job_id, None)
+                if ended is None:
                     continue
-                self.count.done += job.state is JobState.DONE
-                self.count.fallback += job.state is JobState.FALLBACK
-                self.count.failed += job.state is JobState.FAILED
-                self.count.cached += job.cached and job.state is JobState.DONE
+                self.count.end(job)
+                if job.result:
+                    self._results[ended.key] = job.result
         self.last_s = self.clock.monotonic()
         if not self.curve or self.count.ended - self.curve[-1][1] >= self.plan.jobs_total // _POINTS:
             self.curve.append((self.last_s, self.count.ended))

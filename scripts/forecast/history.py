@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from core.errors import InputError, Unavailable
 from core.model import ChatRequest, EmbeddingRequest, JsonObject, Message, Modality, Request
 from core.ports import Meter
-from db import history
+from db import answers, history
 from db.engine import Engine, connect
 from db.history import PastCall
 from scripts.forecast.manners import ENOUGH
@@ -16,11 +16,15 @@ _AT_ONCE = 1_000
 
 @dataclass(slots=True, kw_only=True)
 class Past:
-    """Asks the database, and remembers. ``engine`` None, or one that fails: nothing is known, and ``why``."""
+    """Asks the database, and remembers. ``engine`` None, or one that fails: nothing is known, and ``why``.
+
+    ``texts``: what was answered is asked for as well.
+    """
 
     engine: Engine | None
     why: str = ""
-    _known: set[str] = field(default_factory=set)
+    texts: bool = False
+    _known: dict[str, str] = field(default_factory=dict)
     _asked: set[str] = field(default_factory=set)
 
     @classmethod
@@ -49,18 +53,23 @@ class Past:
         ours = sum(_counted(request, meter, like) for request, _ in asked)
         return sum(prompt for _, prompt in asked) / ours if ours else 1.0
 
-    def known(self, fingerprints: Sequence[str], modality: Modality) -> frozenset[str]:
+    def known(self, fingerprints: Sequence[str], modality: Modality) -> dict[str, str]:
         """Those that were answered before. Many runs ask for the same ones; the database is asked once."""
         fresh = [print_ for print_ in fingerprints if print_ not in self._asked]
         for start in range(0, len(fresh), _AT_ONCE):
             if self.engine is None:
                 break
             try:
-                self._known |= history.known(self.engine, fresh[start : start + _AT_ONCE], modality)
+                self._known |= self._find(self.engine, fresh[start : start + _AT_ONCE], modality)
             except (Unavailable, InputError) as exc:
                 self._give_up(exc)
         self._asked.update(fresh)
-        return frozenset(self._known.intersection(fingerprints))
+        return {print_: self._known[print_] for print_ in fingerprints if print_ in self._known}
+
+    def _find(self, engine: Engine, fingerprints: Sequence[str], modality: Modality) -> dict[str, str]:
+        if self.texts and modality is Modality.CHAT:
+            return {print_: answer.text for print_, answer in answers.find(engine, fingerprints, modality).items()}
+        return dict.fromkeys(history.known(engine, fingerprints, modality), "")
 
     def close(self) -> None:
         if self.engine is not None:

@@ -9,7 +9,7 @@ import numpy as np
 from core.errors import ProviderError, ProviderRefused, ProviderUnreachable
 from core.model import ChatReply, ChatRequest, EmbeddingReply, EmbeddingRequest, Request, Usage
 from core.ports import Clock
-from scripts.forecast.tail import Tail
+from scripts.forecast.tail import Tail, straight
 from scripts.forecast.values import Failure, Manner, Reply
 
 REFUSED = " bad"
@@ -38,7 +38,9 @@ class Draws:
             failed = manner.error_rate * manner.tries
             self.error_rate = rng.betavariate(failed + 0.5, manner.tries - failed + 0.5)
         self._replies = sorted(replies, key=lambda reply: reply.latency_s)
-        self._tail = Tail.of([reply.latency_s for reply in self._replies])
+        # What lies on a line is told by the samples themselves: resampled ones repeat each other.
+        share = straight(sorted(reply.latency_s for reply in manner.replies))
+        self._tail = None if share is None else Tail.of([reply.latency_s for reply in self._replies], share)
         self._even = even
         self._deck: list[float] = []
 

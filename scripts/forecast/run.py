@@ -17,6 +17,7 @@ from db.waves import blocks
 from scripts.forecast import surroundings
 from scripts.forecast.assume import Given
 from scripts.forecast.backends import SWEEP_ID
+from scripts.forecast.earlier import Results, needed
 from scripts.forecast.estimate import WHOLE, estimate
 from scripts.forecast.history import Past
 from scripts.forecast.jobs import Sample, sample, thinned
@@ -59,6 +60,7 @@ class _Study:
     found: Sample
     given: Given
     past: Past
+    results: Results | None = None
     meter: Remembering = field(default_factory=lambda: Remembering(Meter(settings())))
 
     @property
@@ -67,6 +69,10 @@ class _Study:
 
     def answer(self, broker_url: str, whole: int) -> Forecast:
         """Looks around, simulates, and adds up."""
+        if keys := needed(self.found.drafts):
+            variant, options = self.spec.variants()[0], self.spec.options
+            self.results = Results(kind=self._kind, variant=variant, options=options, needed=keys)
+            self.past.texts = True
         situation, told = self._look_around(broker_url)
         variants = len(self.spec.variants())
         found = estimate(self.found.count, self._work, situation, variants=variants, whole=whole)
@@ -89,6 +95,7 @@ class _Study:
             block=chunked.__getitem__,
             known=self.past.known,
             budget_usd=budget,
+            results=self.results,
         )
 
     def _look_around(self, broker_url: str) -> tuple[Situation, list[Told]]:

@@ -80,5 +80,5 @@ def _work(jobs: int) -> Work:
         meter=Meter(settings()),
         waves=(range(-(-jobs // _CHUNK)),),
         block=block,
-        known=lambda _prints, _modality: frozenset(),
+        known=lambda _prints, _modality: {},
     )

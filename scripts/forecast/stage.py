@@ -34,6 +34,7 @@ from scripts.forecast.backends import (
     FlowLedger,
     Known,
 )
+from scripts.forecast.earlier import Results
 from scripts.forecast.provider import REFUSED, Core, Draws, ModelledProvider, Tally
 from scripts.forecast.values import Situation
 
@@ -54,6 +55,7 @@ class Work:
     block: Block
     known: Known
     budget_usd: float | None = None
+    results: Results | None = None  # where waves need them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +104,7 @@ async def _play(work: Work, situation: Situation, rng: random.Random, *, even: b
 def _rehearsal(work: Work, jobs: int) -> Work:
     """Some jobs of the sweep, for nothing but what the gate learns from them."""
     blocks = min(work.waves[0].stop, max(1, jobs // (work.plan.chunk_size * len(work.plan.variants))))
-    return replace(work, waves=(range(blocks),), known=lambda _prints, _modality: frozenset(), budget_usd=None)
+    return replace(work, waves=(range(blocks),), known=lambda _prints, _modality: {}, budget_usd=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +202,7 @@ class _Sweep:
             clock=self.clock,
             owner=owner,
         )
-        kind = _Indulgent(self.work.kind)
+        kind = _Indulgent(self.work.kind, self.work.results)
         tasks = [asyncio.create_task(recorder.run()), asyncio.create_task(heartbeat.run())]
         try:
             yield Engine(
@@ -254,6 +256,7 @@ class _Indulgent:
     """The kind as it asks; it takes every answer but those that the model of the provider has made bad."""
 
     kind: Kind
+    results: Results | None
 
     @property
     def name(self) -> str:
@@ -263,10 +266,11 @@ class _Indulgent:
         return self.kind.request(job, variant, options)
 
     def accept(self, job: Job, answer: Answer, options: JsonObject) -> Verdict:
-        del job, options
-        if answer.call_id != EARLIER_CALL and answer.text.startswith(REFUSED):
+        del options
+        stored = answer.call_id == EARLIER_CALL
+        if not stored and answer.text.startswith(REFUSED):
             return Rejected(reason="as many answers of this model are")
-        return Accepted(result={})
+        return Accepted(result={} if self.results is None else self.results.of(job, answer, stored=stored))
 
     def fallback(self, job: Job, options: JsonObject) -> JsonObject | None:
         return self.kind.fallback(job, options)

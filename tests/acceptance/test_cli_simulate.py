@@ -28,6 +28,14 @@ def test_a_forecast_rests_on_the_workers_and_answers_that_there_are_and_changes_
     assert (world.simulator.stats()["requests"], sweeps(world)) == before
 
 
+def test_what_later_waves_ask_is_known_too(world: World) -> None:
+    lines = ("def doubled(n):", "    return 2 * n", "", "", "def quadrupled(n):", "    return doubled(doubled(n))")
+    (world.folder / "waves.py").write_text("\n".join(lines) + "\n")
+    world.sweep("submit", "docstring", "waves.py", "-n", "waves", "--watch")
+    again = world.sweep("submit", "docstring", "waves.py", "-n", "waves-again", "--simulate", "--json").json()
+    assert (again["jobs"], again["cached_jobs"], again["calls"]) == (2, 2, 0)
+
+
 def test_without_servers_a_forecast_says_that_nothing_is_known_and_starts_none(world: World, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").touch()
     path = world.folder / world.file("alone.jsonl", *PROMPTS)

@@ -28,7 +28,7 @@ from scripts.forecast.manners import ENOUGH, Target, manner
 from scripts.forecast.recent import recent
 from scripts.forecast.scale import simulate
 from scripts.forecast.stage import Run, Work, play
-from scripts.forecast.tail import Tail
+from scripts.forecast.tail import Tail, straight
 from scripts.forecast.values import Failure, Machinery, Manner, Reply, Situation, Worker
 from tests.world import FlatMeter, ToyKind
 
@@ -66,7 +66,7 @@ def work(jobs: int, *, known: bool = False, **fields: Any) -> Work:
         meter=FlatMeter(),
         waves=(range(-(-jobs // spec.chunk_size)),),
         block=block,
-        known=lambda prints, _: frozenset(prints if known else ()),
+        known=lambda prints, _: dict.fromkeys(prints if known else (), ""),
         budget_usd=spec.budget_usd,
     )
 
@@ -224,7 +224,8 @@ def test_an_outage_that_lasts_does_not_leave_a_provider_without_answers() -> Non
 
 
 def test_a_sweep_of_more_calls_than_history_has_meets_slower_ones() -> None:
-    tails = [tail for seed in range(20) if (tail := Tail.of(sorted(lognormal(400, seed=seed))))]
+    samples = [sorted(lognormal(400, seed=seed)) for seed in range(20)]
+    tails = [Tail.of(each, share) for each in samples if (share := straight(each)) is not None]
     assert len(tails) >= 15
     for share, quantile in ((1 - 1 / 8000, 3.66), (0.85, 1.04)):
         foretold = statistics.median(tail.at(share) for tail in tails)
@@ -235,7 +236,7 @@ def test_a_sweep_of_more_calls_than_history_has_meets_slower_ones() -> None:
     "latencies", [[0.5] * 500, [0.2] * 490 + [4.0] * 10, [0.0] * 500, [n / 100 for n in range(1, 500)], [1.0, 2.0]]
 )
 def test_latencies_without_such_a_tail_are_drawn_as_they_were(latencies: list[float]) -> None:
-    assert Tail.of(latencies) is None
+    assert straight(latencies) is None
 
 
 def test_a_breaker_that_opened_is_told() -> None:
