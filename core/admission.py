@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from core import parcels
 from core.channels import Channel
@@ -11,7 +11,7 @@ from core.errors import GateUnavailable, LedgerUnavailable
 from core.fingerprint import batch_fingerprint
 from core.heartbeat import Hold
 from core.line import Line
-from core.model import ChatRequest
+from core.model import ChatRequest, Request
 from core.parcels import Closed, Halted, NotCalled, Parcel, Parked
 from core.ports import Admission, Ask, Clock, Gate, Health, Ledger, Meter, Refused, Settlement, Ticket, Wait
 from core.recorder import Recorder
@@ -88,7 +88,9 @@ class Entrance:
             if not self._is_sure(hold):
                 await self._clock.sleep(_UNSURE_S)
                 continue
-            await self._recorder.ready(self._channels(ask.provider).slots.count)
+            slots = self._channels(ask.provider).slots.count
+            if not self._recorder.is_ready(slots):
+                await self._recorder.ready(slots)
             try:
                 admission = await self._gate.admit(ask)
             except GateUnavailable as exc:
@@ -120,11 +122,8 @@ class Entrance:
     async def _ask(self, parcel: Parcel, hold: Hold) -> Ask:
         first = parcel.requests[0]
         exact = hold.lease.budget_usd is not None or self._channels(first.provider).counts_tokens
-        sizes = [self._meter.prompt_tokens(request, exact=exact) for request in parcel.requests]
-        worst = [self._meter.worst_case(*pair) for pair in zip(parcel.requests, sizes, strict=True)]
-        prices = [usd for _, usd in worst]
-        most = sum(tokens for tokens, _ in worst)
-        output = min(_FIRST_GUESS * isinstance(first, ChatRequest), max(0, most - sum(sizes)))
+        size, most, worst_usd = self._worst_case(parcel.requests, exact=exact)
+        output = min(_FIRST_GUESS * isinstance(first, ChatRequest), max(0, most - size))
         return Ask(
             call_id=await self._next_id(hold),
             provider=first.provider,
@@ -133,12 +132,24 @@ class Entrance:
             owner=self._owner,
             fingerprint=batch_fingerprint(list(parcel.fingerprints)),
             modality=first.modality,
-            tokens=min(sum(sizes) + output, most),
+            tokens=min(size + output, most),
             output_tokens=output,
-            worst_usd=None if None in prices else sum(usd for usd in prices if usd is not None),
+            worst_usd=worst_usd,
             budget_usd=hold.lease.budget_usd,
             template=first.version,
         )
+
+    def _worst_case(self, requests: Sequence[Request], *, exact: bool) -> tuple[int, int, float | None]:
+        """Prompt tokens, and the most tokens and USD that the call can cost; None: nobody knows a price."""
+        size = most = 0
+        usd: float | None = 0.0
+        for request in requests:
+            prompt = self._meter.prompt_tokens(request, exact=exact)
+            tokens, price = self._meter.worst_case(request, prompt)
+            size += prompt
+            most += tokens
+            usd = None if usd is None or price is None else usd + price
+        return size, most, usd
 
     async def _next_id(self, hold: Hold) -> int:
         while not self._ids:

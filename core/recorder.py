@@ -39,12 +39,16 @@ class Recorder:
         """Results that are not yet committed."""
         return self._waiting
 
-    async def ready(self, slots: int) -> None:
-        """Returns while commits succeed and at most one result a call slot waits for its own; asked before a call.
+    def is_ready(self, slots: int) -> bool:
+        """Whether commits succeed and at most one result a call slot waits for its own; asked before a call.
 
         So a ledger that refuses stops the calls at once, and one that hangs after one more call a slot.
         """
-        while not self._healthy or self._waiting >= slots:
+        return self._healthy and self._waiting < slots
+
+    async def ready(self, slots: int) -> None:
+        """Returns when it is."""
+        while not self.is_ready(slots):
             self._eased.clear()
             await self._eased.wait()
 

@@ -132,8 +132,9 @@ def _write(cursor: Cursor, given: Sequence[Outcome], *, all_new: bool) -> None:
     add_members(cursor, _members(outcomes, fresh))
     tallies: Tallies = defaultdict(Tally)
     for item in fresh.values():
-        tallies[_tally_key(item.lease, item.call.provider, item.call.model)].add_call(item.call)
-        tallies[_tally_key(item.lease, item.call.provider, item.call.model)].add(late.taken_back.get(item.call.id))
+        tally = tallies[_tally_key(item.lease, item.call.provider, item.call.model)]
+        tally.add_call(item.call)
+        tally.add(late.taken_back.get(item.call.id))
     for lease, job in _write_jobs(cursor, outcomes):
         tallies[_tally_key(lease, lease.variant.provider, lease.variant.model)].add_job(job)
     add_tallies(cursor, tallies)
@@ -154,6 +155,8 @@ def _write_calls(
 
 def _wanted_vectors(cursor: Cursor, outcomes: Sequence[Outcome]) -> tuple[list[VectorRecord], bool]:
     """Those of new calls, and those of earlier calls that are no rows any more (pruned). True: none of the latter."""
+    if not any(outcome.vectors for outcome in outcomes):
+        return [], True
     made = {call.id for outcome in outcomes for call in outcome.calls}
     new = [vector for outcome in outcomes for vector in outcome.vectors if vector.call_id in made]
     old = {v.fingerprint: v for outcome in outcomes for v in outcome.vectors if v.call_id not in made}

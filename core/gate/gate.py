@@ -37,6 +37,7 @@ BUDGET_UNKNOWN = "budget unknown"
 EPOCH = 1_750_000_000  # as in clock.lua
 
 _NANO = 1_000_000_000
+_DUST = 0.0005  # a float's own, and no money: 0.1 USD is 10^8 nano-dollars, not one more
 _FOR_ALL = frozenset({"quota", "quota of the day", "calls in flight"})  # reasons that are the provider's, not a sweep's
 _ROWS = {row.name: list(row) for row in ROWS}
 _PLACES = 20_000  # waiting calls whose place in the line is remembered
@@ -240,8 +241,10 @@ def nano(usd: float | None, *, up: bool = True) -> int:
     """Whole nano-dollars, rounded up (a cap: down); None is -1."""
     if usd is None:
         return -1
-    # The float's own dust is no money: 0.1 USD is 10^8 nano-dollars, not one more.
-    exact = round(usd * _NANO, 3)
+    exact = usd * _NANO
+    whole = round(exact)
+    if abs(exact - whole) < _DUST:
+        return whole
     return math.ceil(exact) if up else math.floor(exact)
 
 
