@@ -16,7 +16,7 @@ from core.values import value
 
 _PLAIN = b"\x01"  # the number is the version of the layout
 _ZSTD = b"\x02"
-_LONG = 1024
+_LONG = 2048  # bytes; compressing less costs as much as all the rest of storing it
 _MAX_BYTES = 256 * 2**20  # a value that unpacks to more is none of ours
 
 _BROKEN = (orjson.JSONDecodeError, zstandard.ZstdError, KeyError, TypeError, ValueError)

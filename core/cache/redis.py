@@ -34,7 +34,6 @@ _ANSWER = _PREFIX + "answer:"
 _CALL = _PREFIX + "call:"
 _STATS = _PREFIX + "stats"
 _TIMEOUT_S = 5.0
-_JITTER = 0.1
 _PAGE = 500
 
 
@@ -75,14 +74,14 @@ class RedisCache:
         await self._puts.add(_Put(call, values, ttl_s))
 
     async def _put_all(self, batch: list["_Put"]) -> None:
-        answers = [
-            part
-            for put in batch
-            for print_, value in put.values.items()
-            for part in (print_, value, _spread_ms(put.ttl_s))
-        ]
-        calls = [part for put in batch for part in (f"call:{put.call.id}", pack_call(put.call), _spread_ms(put.ttl_s))]
-        await self._script("put", len(answers) // 3, *answers, *calls)
+        for ttl_s in {put.ttl_s for put in batch}:
+            alike = [put for put in batch if put.ttl_s == ttl_s]
+            # As bytes, which the client need not look at twice.
+            answers = [
+                part for put in alike for print_, value in put.values.items() for part in (print_.encode(), value)
+            ]
+            calls = [part for put in alike for part in (b"call:%d" % put.call.id, pack_call(put.call))]
+            await self._script("put", round(ttl_s * 1000), len(answers) // 2, *answers, *calls)
         await self._unlink(await self._excess(batch))
 
     async def _excess(self, batch: list["_Put"]) -> list[str]:
@@ -255,11 +254,6 @@ def patience(leading_s: float) -> float:
 
 def _matches(entry: Entry | None, sweep: str | None, model: str | None) -> bool:
     return entry is not None and sweep in {None, entry.sweep} and model in {None, entry.model}
-
-
-def _spread_ms(ttl_s: float) -> int:
-    # What is written together should not lapse together.
-    return max(1, round(ttl_s * 1000 * random.uniform(1 - _JITTER, 1 + _JITTER)))
 
 
 def _text(raw: bytes | str) -> str:

@@ -61,7 +61,7 @@ def should_retry(headers: Mapping[str, str]) -> bool | None:
 def limit_hints(headers: Mapping[str, str], now: float) -> tuple[LimitHint, ...]:
     """The limits that the headers tell. ``-1`` (Azure: not known) and nonsense are left out."""
     hints: list[LimitHint] = []
-    if not any("ratelimit" in name.lower() for name in headers):
+    if "ratelimit" not in "".join(headers).lower():
         return ()
     for dimension, limit, remaining, reset in _FAMILIES:
         told = _count(headers.get(limit))
