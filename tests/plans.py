@@ -1,7 +1,7 @@
 """What PostgreSQL does for the statements that our own code sends: their plans, as they were executed.
 
-Every statement is explained on its own connection, within its own transaction, right before it runs; so the plan is
-that of the real statement with its real values, in the state that it met.
+Every statement is explained on its own connection, within its own transaction if it has one, right before it runs; so
+the plan is that of the real statement with its real values, in the state that it met.
 """
 
 import json
@@ -15,6 +15,10 @@ from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
 _EXPLAIN = b"EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF, FORMAT JSON) "
+# What stands around an explained statement, which has really run: in a transaction, and where there is none.
+_WITHIN = b"SAVEPOINT unexplained", b"ROLLBACK TO unexplained; RELEASE unexplained"
+_ALONE = b"BEGIN", b"ROLLBACK"
+_NEXT = b";\n\n"  # between statements that are sent as one
 _EXPLAINED = ("SELECT", "WITH", "UPDATE", "INSERT", "DELETE")
 
 
@@ -49,15 +53,20 @@ def recorded() -> Iterator[Plans]:
 
     class Recording(psycopg2.extensions.cursor):
         def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 - psycopg2's own name
-            statement = self.mogrify(query, vars)
-            if statement.lstrip().decode().startswith(_EXPLAINED):
-                super().execute(b"SAVEPOINT unexplained")
-                super().execute(_EXPLAIN + statement)
-                found = self.fetchall()[0][0]
-                super().execute(b"ROLLBACK TO unexplained; RELEASE unexplained")
-                plain = json.loads(found) if isinstance(found, str) else found
-                plans.add(" ".join(statement.decode().split())[:300], plain[0]["Plan"])
+            statements = self.mogrify(query, vars).split(_NEXT)
+            if statements[0].lstrip().decode().startswith(_EXPLAINED):
+                began, undone = _ALONE if self.connection.autocommit else _WITHIN
+                super().execute(began)
+                for statement in statements:  # each sees what those before it have done
+                    self._explain(statement)
+                super().execute(undone)
             super().execute(query, vars)
+
+        def _explain(self, statement: bytes) -> None:
+            super().execute(_EXPLAIN + statement)
+            found = self.fetchall()[0][0]
+            plain = json.loads(found) if isinstance(found, str) else found
+            plans.add(" ".join(statement.decode().split())[:300], plain[0]["Plan"])
 
     def record(connection: Any, _: object) -> None:
         connection.cursor_factory = Recording
