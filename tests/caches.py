@@ -10,9 +10,10 @@ import redis.asyncio
 from core.cache.memory import MemoryCache
 from core.cache.redis import RedisCache
 from core.cache.stats import CacheStats
-from core.model import Answer, CallRecord, CallStatus, Modality, Usage
+from core.model import Answer, CallRecord, Usage
 from core.ports import Cache, SingleFlight
 from tests.gates import HandClock
+from tests.records import call
 
 
 class Both(Cache, SingleFlight, Protocol):
@@ -74,19 +75,12 @@ class RedisWorld:
 
 def a_call(call_id: int = 1, **fields: Any) -> CallRecord:
     rest: dict[str, Any] = {
-        "provider": "openai",
         "model": "gpt",
-        "modality": Modality.CHAT,
-        "status": CallStatus.SUCCESS,
         "fingerprint": f"call{call_id}",
-        "request": {"messages": [{"role": "user", "content": "hi"}]},
-        "response": {"choices": [{"message": {"content": "ho"}}]},
-        "latency_ms": 12.5,
         "usage": Usage(prompt=3, completion=4, cached=1),
-        "cost_usd": 0.001,
         "metadata": {"sweep": "docs"},
     }
-    return CallRecord(id=call_id, **(rest | fields))
+    return call(call_id, **(rest | fields))
 
 
 def text(call_id: int, said: str) -> Answer:

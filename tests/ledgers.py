@@ -6,16 +6,13 @@ from typing import Protocol
 
 from core.model import (
     CallRecord,
-    CallStatus,
     ChunkRef,
     Job,
     JobDraft,
     JobResult,
     JobState,
     Lease,
-    Modality,
     SweepState,
-    Usage,
 )
 from core.ports import Leases, Ledger
 from core.sweep import SweepSpec, Target
@@ -172,24 +169,6 @@ def spec(**changes: object) -> SweepSpec:
 
 def drafts(count: int) -> list[JobDraft]:
     return [JobDraft(key=f"key{n}", input={"n": n, "text": "ü\n\\"}) for n in range(count)]
-
-
-def call(call_id: int, **changes: object) -> CallRecord:
-    plain = CallRecord(
-        id=call_id,
-        provider="openai",
-        model="small",
-        modality=Modality.CHAT,
-        status=CallStatus.SUCCESS,
-        fingerprint=f"{call_id:064x}",
-        request={"messages": [{"role": "user", "content": "say hello"}]},
-        response={"choices": [{"message": {"content": f"answer {call_id}"}, "finish_reason": "stop"}]},
-        latency_ms=12.5,
-        usage=Usage(prompt=10, completion=4, cached=2, reasoning=1),
-        cost_usd=0.000_25,
-        cost_max_usd=0.01,
-    )
-    return replace(plain, **changes)  # type: ignore[arg-type] # changes are a call's own fields
 
 
 def done(job: Job, record: CallRecord, **changes: object) -> JobResult:

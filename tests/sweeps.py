@@ -1,27 +1,24 @@
 """Sweeps, workers and calls for tests of the database, made in one line each."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy
 
 from core.model import (
-    CallRecord,
-    CallStatus,
     ChunkRef,
     JobDraft,
     JobResult,
     JobState,
     Lease,
-    Modality,
     Outcome,
-    Usage,
 )
 from core.sweep import SweepSpec, Target
 from db.commit import commit
 from db.engine import transaction
 from db.leases import LeaseBook
+from tests.records import call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,37 +69,20 @@ class Worker:
             return [job_id for (job_id,) in cursor.fetchall()]
 
 
-def record(call_id: int, **changes: Any) -> CallRecord:
-    plain = CallRecord(
-        id=call_id,
-        provider="openai",
-        model="small",
-        modality=Modality.CHAT,
-        status=CallStatus.SUCCESS,
-        fingerprint=f"{call_id:064x}",
-        request={"messages": []},
-        response={"choices": [{"message": {"content": "yes"}, "finish_reason": "stop"}]},
-        usage=Usage(prompt=10, completion=5),
-        cost_usd=0.001,
-        cost_max_usd=0.01,
-    )
-    return replace(plain, **changes)
-
-
 def outcome(lease: Lease, job_id: int, state: JobState) -> Outcome:
     """One call for one job; a fallback has none."""
-    call = record(job_id, provider=lease.variant.provider, model=lease.variant.model)
+    made_by = call(job_id, provider=lease.variant.provider, model=lease.variant.model)
     made = state is not JobState.FALLBACK
     job = JobResult(
         job_id=job_id,
         state=state,
-        fingerprint=call.fingerprint,
-        call_id=call.id if made else None,
+        fingerprint=made_by.fingerprint,
+        call_id=made_by.id if made else None,
         result={"answer": "yes"} if state is not JobState.FAILED else None,
         error={"message": "no"} if state is JobState.FAILED else None,
         attempts=1,
     )
-    return Outcome(lease=lease, calls=(call,) if made else (), jobs=(job,))
+    return Outcome(lease=lease, calls=(made_by,) if made else (), jobs=(job,))
 
 
 def count(engine: sqlalchemy.Engine, table: str, where: str = "true") -> int:

@@ -1,21 +1,8 @@
 """What every ledger keeps of workers that died, so that a job which kills them is found."""
 
-from collections.abc import AsyncIterator
-
-import pytest
-
 from core.model import Lease, Outcome
-from tests.ledgers import MemoryWorld, PostgresWorld, Taken, World, call, done, ids, take
-
-
-@pytest.fixture(params=["memory", "postgres"])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    if request.param == "memory":
-        yield MemoryWorld()
-        return
-    real = PostgresWorld(request.getfixturevalue("database_url"))
-    yield real
-    await real.close()
+from tests.ledgers import Taken, World, done, ids, take
+from tests.records import call
 
 
 async def after_a_crash(world: World, taken: Taken) -> Lease:

@@ -8,7 +8,8 @@ from core.model import (
     SweepState,
 )
 from core.sweep import Target
-from tests.ledgers import World, call, done, drafts, ids, spec, take
+from tests.ledgers import World, done, drafts, ids, spec, take
+from tests.records import call
 
 
 async def test_a_lease_carries_what_the_spec_says(world: World) -> None:

@@ -25,7 +25,6 @@ from hypothesis.stateful import (
 
 from core.errors import InputError
 from core.model import (
-    CallRecord,
     CallStatus,
     ChunkRef,
     ChunkState,
@@ -33,7 +32,6 @@ from core.model import (
     JobResult,
     JobState,
     Lease,
-    Modality,
     Outcome,
     SweepState,
 )
@@ -45,6 +43,7 @@ from db.memory import MemoryLedger
 from db.submission import submit
 from db.tally import TALLY_COLUMNS
 from tests.fed_twin import CHUNK, CHUNKS, JOBS, Twin
+from tests.records import call
 
 T = TypeVar("T")
 
@@ -141,23 +140,18 @@ class Jobs(RuleBasedStateMachine):
         pair = self.leases[-1 - which % min(4, len(self.leases))]
         keys = [f"k{i}" for i in range(JOBS) if i // CHUNK == pair.real.ref.no]
         key = keys[job % len(keys)]
-        call = CallRecord(
-            id=10**12 + next(NUMBERS),
-            provider="openai",
-            model="m",
-            modality=Modality.CHAT,
+        made = call(
+            10**12 + next(NUMBERS),
             status=CallStatus.SUCCESS if state is JobState.DONE else CallStatus.FAILED,
             fingerprint=f"{job}",
-            request={},
             cost_usd=0.01,
-            cost_max_usd=0.02,
         )
         twin_id = next(row.job.id for row in self.memory.rows.values() if row.job.key == key)
         outcomes = [
             Outcome(
                 lease=lease,
-                calls=(call,),
-                jobs=(JobResult(job_id=job_id, state=state, call_id=call.id, attempts=1, cached=cached),),
+                calls=(made,),
+                jobs=(JobResult(job_id=job_id, state=state, call_id=made.id, attempts=1, cached=cached),),
             )
             for lease, job_id in ((pair.twin, twin_id), (pair.real, self.ids[key]))
         ]

@@ -1,6 +1,7 @@
 """What every ledger promises of results. The in-memory twin and PostgreSQL pass the same sentences."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +14,14 @@ from core.model import (
     JobState,
     Modality,
     Outcome,
+    Usage,
     VectorRecord,
 )
 from db.tally import Tally
-from tests.ledgers import World, call, done, ids, take
+from tests.ledgers import World, done, ids, take
+from tests.records import call
+
+PAID: dict[str, Any] = {"usage": Usage(prompt=10, completion=4, cached=2, reasoning=1), "cost_usd": 0.000_25}
 
 
 async def test_call_ids_are_fresh_and_ascend(world: World) -> None:
@@ -39,7 +44,7 @@ async def test_a_committed_job_has_its_result_and_is_no_longer_pending(world: Wo
 
 async def test_counts_are_those_of_the_rows(world: World) -> None:
     taken = await take(world)
-    good, bad, lost = (call(i) for i in await ids(world, 3))
+    good, bad, lost = (call(i, **PAID) for i in await ids(world, 3))
     bad = replace(bad, status=CallStatus.FAILED, response=None, error={"message": "no"}, usage=None, cost_usd=None)
     lost = replace(lost, status=CallStatus.UNKNOWN, usage=None, cost_usd=None, cost_max_usd=None)
     first, second, third, fourth = taken.jobs
@@ -93,7 +98,7 @@ async def test_a_final_state_is_final(world: World) -> None:
 
 async def test_a_stale_lease_writes_its_calls_but_no_job(world: World) -> None:
     taken = await take(world)
-    record = call((await ids(world, 1))[0])
+    record = call((await ids(world, 1))[0], **PAID)
     world.lapse(taken.lease.ref)
     assert await world.ledger.lease(taken.lease.ref, "w2") is not None
     await world.ledger.commit([Outcome(lease=taken.lease, calls=(record,), jobs=(done(taken.jobs[0], record),))])

@@ -1,61 +1,16 @@
 """Waves: a job sees what jobs of earlier waves have brought, and is not fed before they have ended."""
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
-
-import pytest
+from collections.abc import Sequence
 
 from core.model import ChunkRef, Job, JobDraft, JobResult, JobState, Lease, Outcome
-from core.ports import Leases, Ledger
 from core.sweep import SweepSpec, Target
 from db.engine import connect
 from db.feed import Feed
-from db.ledger import PostgresLedger
-from db.memory import MemoryLedger
 from db.results import rows
 from db.submission import submit
+from tests.ledgers import Both, PostgresWorld, World
 
 LABELS = (" @ openai/small", " @ azure/large")
-
-
-class Both(Leases, Ledger, Protocol):
-    """A ledger has both ports."""
-
-
-class World(Protocol):
-    """A ledger that holds one sweep."""
-
-    @property
-    def ledger(self) -> Both: ...
-
-    def add(self, drafts: Sequence[JobDraft]) -> int: ...
-
-
-class MemoryWorld:
-    def __init__(self) -> None:
-        self.ledger = MemoryLedger()
-
-    def add(self, drafts: Sequence[JobDraft]) -> int:
-        return self.ledger.add_sweep(spec(), drafts)
-
-
-class PostgresWorld:
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.ledger = PostgresLedger(url, lease_s=30)
-
-    def add(self, drafts: Sequence[JobDraft]) -> int:
-        return submit(self.url, spec(), drafts).sweep_id
-
-
-@pytest.fixture(params=["memory", "postgres"])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    if request.param == "memory":
-        yield MemoryWorld()
-        return
-    real = PostgresWorld(request.getfixturevalue("database_url"))
-    yield real
-    await real.ledger.close()
 
 
 def spec() -> SweepSpec:
@@ -92,7 +47,7 @@ async def work(ledger: Both, sweep_id: int, no: int, state: JobState = JobState.
 
 
 async def test_a_job_sees_what_its_own_variants_jobs_of_earlier_waves_have_brought(world: World) -> None:
-    sweep_id = world.add(DRAFTS)
+    sweep_id = world.add(spec(), DRAFTS)
     for no in (0, 1):
         await work(world.ledger, sweep_id, no)
     for no in (2, 3):
@@ -106,7 +61,9 @@ async def test_a_job_sees_what_its_own_variants_jobs_of_earlier_waves_have_broug
 
 
 async def test_jobs_of_the_first_wave_and_of_the_same_one_are_not_seen(world: World) -> None:
-    sweep_id = world.add([draft("a", 0), draft("b", 0), draft("c", 0, it="a"), draft("d", 1), draft("e", 1, it="d")])
+    sweep_id = world.add(
+        spec(), [draft("a", 0), draft("b", 0), draft("c", 0, it="a"), draft("d", 1), draft("e", 1, it="d")]
+    )
     await work(world.ledger, sweep_id, 0)
     assert [job.earlier for job in (await take(world.ledger, sweep_id, 2))[1]] == [{}]
     await work(world.ledger, sweep_id, 4)
@@ -115,7 +72,7 @@ async def test_jobs_of_the_first_wave_and_of_the_same_one_are_not_seen(world: Wo
 
 async def test_the_feeder_gives_out_a_wave_when_the_one_before_has_ended_at_that_provider(database_url: str) -> None:
     world, feed = PostgresWorld(database_url), Feed(database_url)
-    sweep_id = world.add(DRAFTS)
+    sweep_id = world.add(spec(), DRAFTS)
 
     def fed(provider: str) -> list[int]:
         return [chunk.ref.no for chunk in feed.take(provider, 10)]
@@ -130,7 +87,7 @@ async def test_the_feeder_gives_out_a_wave_when_the_one_before_has_ended_at_that
         assert fed("openai") == [6]
     finally:
         feed.close()
-        await world.ledger.close()
+        await world.close()
 
 
 async def test_rows_come_in_the_order_of_the_input_whatever_the_waves(database_url: str) -> None:

@@ -18,7 +18,8 @@ from db.feed import Feed
 from db.ledger import PostgresLedger
 from db.progress import status
 from db.submission import submit
-from tests.sweeps import TWO, Worker, count, drafts, record, spec
+from tests.records import call
+from tests.sweeps import TWO, Worker, count, drafts, spec
 
 
 def test_chunks_are_taken_once_in_turns_over_the_sweeps(engine: sqlalchemy.Engine, feed: Feed) -> None:
@@ -118,7 +119,7 @@ async def test_workers_that_fight_for_chunks_end_every_job_once(database_url: st
             for job in await ledger.jobs(lease):
                 (call_id,) = await ledger.call_ids(1)
                 done = JobResult(job_id=job.id, state=JobState.DONE, call_id=call_id, result={}, attempts=1)
-                await ledger.commit([Outcome(lease=lease, calls=(record(call_id),), jobs=(done,))])
+                await ledger.commit([Outcome(lease=lease, calls=(call(call_id),), jobs=(done,))])
             await ledger.renew([lease])
             await ledger.finish(lease)
 

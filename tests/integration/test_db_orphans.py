@@ -18,7 +18,8 @@ from db.commit import commit
 from db.progress import status
 from db.results import rows
 from db.submission import submit
-from tests.sweeps import Worker, count, drafts, record, spec
+from tests.records import call
+from tests.sweeps import Worker, count, drafts, spec
 
 
 def intent(call_id: int, sweep_id: int, **changes: Any) -> Intent:
@@ -50,7 +51,7 @@ def test_an_orphaned_call_is_booked_once_with_its_worst_case(engine: sqlalchemy.
 
 def test_an_orphaned_call_whose_answer_is_cached_is_booked_as_it_was(engine: sqlalchemy.Engine) -> None:
     sweep_id = submit(engine, spec(), drafts(4)).sweep_id
-    calls.book_unknown(engine, [intent(1, sweep_id)], {1: record(1)})
+    calls.book_unknown(engine, [intent(1, sweep_id)], {1: call(1)})
     now = status(engine, "first")
     assert (now.calls, now.calls_unknown, now.cost_usd) == (1, 0, 0.001)
 
@@ -64,7 +65,7 @@ def test_an_answer_that_comes_late_replaces_its_unknown_call(engine: sqlalchemy.
     calls.book_unknown(engine, [intent(old, sweep_id)])
     job = JobResult(job_id=worker.pending(lease)[0], state=JobState.DONE, call_id=old, result={}, cached=adopted)
     key = "adopted" if adopted else "calls"
-    late = replace(Outcome(lease=lease, jobs=(job,)), **{key: (record(old),)})  # type: ignore[arg-type] # one of two fields
+    late = replace(Outcome(lease=lease, jobs=(job,)), **{key: (call(old),)})  # type: ignore[arg-type] # one of two fields
     for _ in range(2):
         commit(engine, [late])
     now = status(engine, "first")

@@ -13,7 +13,8 @@ from core.model import JobState, Modality
 from db import answers
 from db.engine import connect, dial, transaction
 from db.submission import submit
-from tests.sweeps import Worker, count, drafts, record, spec
+from tests.records import call
+from tests.sweeps import Worker, count, drafts, spec
 
 SPLIT, GROW, PRUNE = re.findall(r"```sql\n(.*?)```", Path("docs/tables.md").read_text(), re.DOTALL)
 BOUNDARY = 100_000_000
@@ -52,7 +53,7 @@ def _execute(engine: sqlalchemy.Engine, statement: str) -> list[tuple[object, ..
 
 def test_workers_go_on_after_the_split_and_find_what_was_answered_before(engine: sqlalchemy.Engine) -> None:
     assert (count(engine, "raw_calls_000"), count(engine, "raw_calls_001"), count(engine, "raw_calls")) == (8, 4, 12)
-    old, new = record(1).fingerprint, record(BOUNDARY + 5).fingerprint
+    old, new = call(1).fingerprint, call(BOUNDARY + 5).fingerprint
     assert set(answers.find(engine, [old, new], Modality.CHAT)) == {old, new}
 
 

@@ -7,8 +7,6 @@ import pytest
 import sqlalchemy
 
 from core.model import (
-    CallRecord,
-    CallStatus,
     ChunkRef,
     JobDraft,
     JobResult,
@@ -17,7 +15,6 @@ from core.model import (
     Modality,
     Outcome,
     SweepState,
-    Usage,
 )
 from core.ports import Ask, Intent
 from core.sweep import SweepSpec, Target
@@ -30,6 +27,7 @@ from db.ledger import PostgresLedger
 from db.progress import status, sweeps
 from db.submission import submit
 from tests.plans import Plans, Scan, recorded
+from tests.records import call
 
 LARGE = ("jobs", "chunks", "raw_calls", "group_members", "embedding_vectors")
 CHUNK = 10
@@ -152,19 +150,9 @@ def take(book: LeaseBook, no: int) -> Lease:
 
 
 def done(lease: Lease, job_id: int) -> Outcome:
-    call = CallRecord(
-        id=job_id,
-        provider="openai",
-        model="small",
-        modality=Modality.CHAT,
-        status=CallStatus.SUCCESS,
-        fingerprint=f"new-{job_id}",
-        request={},
-        response={"choices": []},
-        usage=Usage(prompt=1),
-    )
-    job = JobResult(job_id=job_id, state=JobState.DONE, fingerprint=call.fingerprint, call_id=call.id, result={})
-    return Outcome(lease=lease, calls=(call,), jobs=(job,))
+    made = call(job_id, fingerprint=f"new-{job_id}")
+    job = JobResult(job_id=job_id, state=JobState.DONE, fingerprint=made.fingerprint, call_id=made.id, result={})
+    return Outcome(lease=lease, calls=(made,), jobs=(job,))
 
 
 @whatever_is_known

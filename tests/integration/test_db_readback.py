@@ -14,7 +14,8 @@ from db.commit import commit
 from db.progress import status, sweeps
 from db.results import rows
 from db.submission import submit
-from tests.sweeps import TWO, Worker, count, drafts, record, spec
+from tests.records import call
+from tests.sweeps import TWO, Worker, count, drafts, spec
 
 
 def test_status_agrees_with_the_rows(engine: sqlalchemy.Engine) -> None:
@@ -38,9 +39,9 @@ def test_an_unknown_price_is_never_zero(engine: sqlalchemy.Engine) -> None:
     sweep_id = submit(engine, spec(), drafts(1)).sweep_id
     worker = Worker(engine)
     lease = worker.take(sweep_id, 0)
-    call = record(1, cost_usd=None, cost_max_usd=None)
+    made = call(1, cost_usd=None, cost_max_usd=None)
     job = JobResult(job_id=worker.pending(lease)[0], state=JobState.DONE, call_id=1, result={}, attempts=1)
-    commit(engine, [Outcome(lease=lease, calls=(call,), jobs=(job,))])
+    commit(engine, [Outcome(lease=lease, calls=(made,), jobs=(job,))])
     now = status(engine, "first")
     assert (now.cost_usd, now.cost_usd_max, now.cost_unknown) == (None, None, 1)
     assert next(rows(engine, "first")).cost_usd is None
@@ -51,12 +52,12 @@ def test_results_tell_who_answered_and_share_a_calls_cost(engine: sqlalchemy.Eng
     worker = Worker(engine)
     lease = worker.take(sweep_id, 0)
     first, second, third, last = worker.pending(lease)
-    call = record(7, provider="azure", model="large", usage=Usage(prompt=10, completion=1), cost_usd=0.000_000_010)
+    made = call(7, provider="azure", model="large", usage=Usage(prompt=10, completion=1), cost_usd=0.000_000_010)
     shared = [
         JobResult(job_id=i, state=JobState.DONE, call_id=7, result={}, attempts=1) for i in (first, second, third)
     ]
     copied = JobResult(job_id=last, state=JobState.DONE, call_id=7, result={}, cached=True)
-    commit(engine, [Outcome(lease=lease, calls=(call,), jobs=(*shared, copied))])
+    commit(engine, [Outcome(lease=lease, calls=(made,), jobs=(*shared, copied))])
     found = list(rows(engine, "first"))
     assert [row.tokens.prompt for row in found] == [4, 3, 3, 0]
     assert [row.cost_usd for row in found] == [4e-9, 3e-9, 3e-9, 0]
@@ -71,7 +72,7 @@ def test_vectors_come_only_when_asked_for(engine: sqlalchemy.Engine) -> None:
     vector = np.arange(5, dtype=np.float32)
     kept = VectorRecord(call_id=1, position=0, fingerprint="f" * 64, model="small", vector=vector)
     job = JobResult(job_id=worker.pending(lease)[0], state=JobState.DONE, fingerprint="f" * 64, call_id=1, result={})
-    commit(engine, [Outcome(lease=lease, calls=(record(1),), jobs=(job,), vectors=(kept,))])
+    commit(engine, [Outcome(lease=lease, calls=(call(1),), jobs=(job,), vectors=(kept,))])
     assert next(rows(engine, "first")).vector is None
     found = next(rows(engine, "first", vectors=True)).vector
     assert found is not None

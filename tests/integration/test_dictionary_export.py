@@ -11,9 +11,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from core.errors import InputError
-from core.model import Job, JobState, ResultRow, Usage
+from core.model import Job, JobState, ResultRow
 from tasks.dictionary import KIND
 from tasks.dictionary.facts import Facts
+from tests import records
 
 EVIL = "<b>|`pipe`\n=cmd() {{ var }} [x](y) \\"
 
@@ -24,22 +25,13 @@ def row(
     given = Facts(**({"path": f"orders.c{number}", "table": "orders", "column": f"c{number}", "type": "text"} | facts))
     job = Job(id=number, key=given.path, input=given.dump())
     said = dict(KIND.fallback(job, {}) or {}) | {"source": "model"} | (result or {})
-    return ResultRow(
-        job_id=number,
+    return records.row(
+        number,
         key=given.path,
         input=given.dump(),
         state=state,
         result=said if state in {JobState.DONE, JobState.FALLBACK} else None,
         error=None if state is JobState.DONE else {"message": "no answer"},
-        provider="rules",
-        model="rules",
-        params={},
-        sample=0,
-        cached=False,
-        attempts=1,
-        tokens=Usage(),
-        cost_usd=0.0,
-        call_id=1,
     )
 
 

@@ -13,6 +13,7 @@ from core.errors import InputError
 from core.model import ChatRequest, Job, JobDraft, JobState, ResultRow, Usage, Variant
 from tasks.dictionary import KIND
 from tasks.kind import Problem
+from tests import records
 
 WORLD = """
 CREATE SCHEMA sales;
@@ -74,18 +75,12 @@ def prompt(item: JobDraft) -> str:
 
 def row(item: JobDraft, number: int) -> ResultRow:
     job = Job(id=number, key=item.key, input=item.input)
-    return ResultRow(
-        job_id=number,
+    return records.row(
+        number,
         key=item.key,
         input=item.input,
         state=JobState.FALLBACK,
         result=KIND.fallback(job, {}),
-        error=None,
-        provider="rules",
-        model="rules",
-        params={},
-        sample=0,
-        cached=False,
         attempts=0,
         tokens=Usage(),
         cost_usd=0.0,

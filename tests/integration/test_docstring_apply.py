@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from core.errors import InputError
-from core.model import Accepted, Answer, Job, JobDraft, JobState, ResultRow, Usage, Variant
+from core.model import Accepted, Answer, Job, JobDraft, ResultRow, Variant
 from tasks.docstring import KIND
 from tasks.docstring.apply import apply, patch
 from tasks.docstring.definitions import definitions, docstring_node
+from tests.records import row
 
 GIT = shutil.which("git") or "git"
 
@@ -34,23 +35,7 @@ def _row(i: int, draft: JobDraft, options: dict[str, Any]) -> ResultRow:
     text = KIND.answer(getattr(request, "messages", ()))
     verdict = KIND.accept(job, Answer(call_id=1, text=text or ""), options)
     assert isinstance(verdict, Accepted), (draft.key, verdict)
-    return ResultRow(
-        job_id=i,
-        key=draft.key,
-        input=draft.input,
-        state=JobState.DONE,
-        result=verdict.result,
-        error=None,
-        provider="p",
-        model="m",
-        params={},
-        sample=0,
-        cached=False,
-        attempts=1,
-        tokens=Usage(),
-        cost_usd=None,
-        call_id=1,
-    )
+    return row(i, key=draft.key, input=draft.input, result=verdict.result)
 
 
 def package(name: str, to: Path) -> Path:

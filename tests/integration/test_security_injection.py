@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from rich.console import Console, RenderableType
 
 from core.errors import InputError
-from core.model import Job, JobState, ResultRow, Usage
+from core.model import Job, ResultRow
 from core.sweep import SweepSpec, Target
 from db import progress, results
 from db.artifacts import ArtifactStore
@@ -33,6 +33,7 @@ from tasks.dictionary.facts import Facts
 from tasks.prompt import KIND as PROMPT
 from tasks.results import export
 from tasks.spreadsheet import inert
+from tests import records
 from workers.observer import SweepView
 
 ESCAPES = "\x1b[2J\x1b]0;owned\x07\x9b31m\r\b\x7f\x00"
@@ -162,23 +163,7 @@ def test_numbers_and_other_texts_stay_as_they_are(value: object) -> None:
 
 
 def row(key: str, given: dict[str, Any], result: dict[str, Any]) -> ResultRow:
-    return ResultRow(
-        job_id=1,
-        key=key,
-        input=given,
-        state=JobState.DONE,
-        result=result,
-        error={"message": "=1+1"},
-        provider="rules",
-        model="rules",
-        params={},
-        sample=0,
-        cached=False,
-        attempts=1,
-        tokens=Usage(),
-        cost_usd=0.0,
-        call_id=1,
-    )
+    return records.row(key=key, input=given, result=result, error={"message": "=1+1"})
 
 
 def test_no_cell_of_a_prompt_sweeps_csv_is_a_formula(tmp_path: Path) -> None:

@@ -10,13 +10,10 @@ from hypothesis import strategies as st
 
 from core.errors import LedgerRefused
 from core.model import (
-    CallRecord,
-    CallStatus,
     ChunkRef,
     JobResult,
     JobState,
     Lease,
-    Modality,
     Outcome,
     Usage,
     Variant,
@@ -24,6 +21,7 @@ from core.model import (
 )
 from db import rows
 from db.tally import shares
+from tests.records import call
 
 LEASE = Lease(
     ref=ChunkRef(sweep_id=1, no=0),
@@ -34,20 +32,6 @@ LEASE = Lease(
     group_id=1,
     variant=Variant(provider="openai", model="m"),
 )
-
-
-def call(number: int, usage: Usage | None, cost_usd: float | None) -> CallRecord:
-    return CallRecord(
-        id=number,
-        provider="openai",
-        model="m",
-        modality=Modality.CHAT,
-        status=CallStatus.SUCCESS,
-        fingerprint="f",
-        request={},
-        usage=usage,
-        cost_usd=cost_usd,
-    )
 
 
 def jobs(count: int, *, cached: int = 0) -> tuple[JobResult, ...]:
@@ -64,7 +48,9 @@ def test_what_jobs_share_adds_up_to_what_their_calls_cost(
     tokens: list[int], costs: list[int], count: int, cached: int
 ) -> None:
     paired = list(zip(tokens, costs, strict=False))
-    calls = tuple(call(n, Usage(prompt=t, completion=t // 2), c / 1e9) for n, (t, c) in enumerate(paired))
+    calls = tuple(
+        call(n, usage=Usage(prompt=t, completion=t // 2), cost_usd=c / 1e9) for n, (t, c) in enumerate(paired)
+    )
     given_jobs = jobs(count + cached, cached=cached)
     parts = [share for _, share in shares(Outcome(lease=LEASE, calls=calls, jobs=given_jobs))]
     assert sum(part.usage.prompt for part in parts) == sum(t for t, _ in paired)
@@ -74,7 +60,7 @@ def test_what_jobs_share_adds_up_to_what_their_calls_cost(
 
 
 def test_one_unknown_price_makes_the_share_unknown() -> None:
-    calls = (call(1, None, 0.5), call(2, Usage(prompt=3), None))
+    calls = (call(1, usage=None, cost_usd=0.5), call(2, usage=Usage(prompt=3), cost_usd=None))
     parts = [share for _, share in shares(Outcome(lease=LEASE, calls=calls, jobs=jobs(2)))]
     assert [part.nano for part in parts] == [None, None]
     assert [part.usage.prompt for part in parts] == [2, 1]

@@ -7,9 +7,10 @@ import pytest
 
 from core.errors import InputError
 from core.fingerprint import fingerprint
-from core.model import Accepted, Answer, Job, JobDraft, JobState, Rejected, ResultRow, Usage, Variant
+from core.model import Accepted, Answer, Job, JobDraft, Rejected, ResultRow, Variant
 from tasks.embedding import KIND
 from tasks.kind import SweepKind
+from tests.records import row
 
 SMALL = Variant(provider="openai", model="text-embedding-3-small")
 
@@ -24,24 +25,13 @@ def _answer(values: Any) -> Answer:
 
 def _row(i: int, vector: Any, **changes: Any) -> ResultRow:
     given: dict[str, Any] = {
-        "job_id": i,
         "key": f"a.txt#{i:04}",
         "input": {"document": "a.txt", "position": i},
-        "state": JobState.DONE,
         "result": {},
-        "error": None,
-        "provider": "openai",
         "model": "small",
-        "params": {},
-        "sample": 0,
-        "cached": False,
-        "attempts": 1,
-        "tokens": Usage(),
-        "cost_usd": 0.0,
-        "call_id": 7,
         "vector": None if vector is None else np.array(vector, dtype=np.float32),
     }
-    return ResultRow(**given | changes)
+    return row(i, **(given | changes))
 
 
 def test_it_is_a_sweep_kind_without_rule_based_vectors() -> None:

@@ -17,6 +17,7 @@ from tasks.gap.economy import Economist
 from tasks.gap.export import write
 from tasks.gap.facts import JobInput, Payload, Requirement, Symbol
 from tasks.kind import Spent
+from tests import records
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "data" / "sarif" / "sarif-2.1.0-rtm.5.json").read_text())
 MODEL = "gpt-4o-mini"
@@ -48,23 +49,15 @@ def row(number: int, status: str, **changes: Any) -> ResultRow:
         "explanation": "It is so because of `a|b`.",
     }
     plain: dict[str, Any] = {
-        "job_id": number,
         "key": payload.subject,
         "input": JobInput(payload=payload, code_root="/srv/a shop", design_root="/srv").model_dump(mode="json"),
-        "state": JobState.DONE,
         "result": {"findings": [finding], "source": "model"},
-        "error": None,
-        "provider": "openai",
         "model": MODEL,
-        "params": {},
-        "sample": 0,
-        "cached": False,
-        "attempts": 1,
         "tokens": Usage(prompt=1_000 + number, completion=10),
         "cost_usd": 1_100.0 + number,
         "call_id": number,
     }
-    return ResultRow(**(plain | changes))
+    return records.row(number, **(plain | changes))
 
 
 STATUSES = ("covered", "partial", "missing", "contradicted", "undocumented")

@@ -4,8 +4,9 @@ import time
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from core.model import CallRecord, CallStatus, ChunkRef, JobResult, JobState, Lease, Modality, Outcome, Usage, Variant
+from core.model import CallStatus, ChunkRef, JobResult, JobState, Lease, Modality, Outcome, Variant
 from core.ports import Ask, GateStatus, Refusal, Refused, Ticket, Wait
+from tests.records import call
 from workers.metrics import Metrics
 
 
@@ -22,20 +23,17 @@ def a_lease(provider: str) -> Lease:
 
 
 def an_outcome(provider: str = "openai", status: CallStatus = CallStatus.SUCCESS) -> Outcome:
-    call = CallRecord(
-        id=1,
+    made = call(
+        1,
         provider=provider,
         model="gpt-4o",
-        modality=Modality.CHAT,
         status=status,
-        fingerprint="print",
         request={"messages": "planted prompt"},
         latency_ms=250.0,
-        usage=Usage(prompt=10, completion=5),
         cost_usd=0.5,
     )
     job = JobResult(job_id=1, state=JobState.DONE, cached=True)
-    return Outcome(lease=a_lease(provider), calls=(call,), jobs=(job,))
+    return Outcome(lease=a_lease(provider), calls=(made,), jobs=(job,))
 
 
 def an_ask(provider: str = "openai") -> Ask:

@@ -12,10 +12,11 @@ import orjson
 import pytest
 
 from core.errors import InputError, LedgerUnavailable
-from core.model import JobDraft, JobState, ResultRow, Usage
+from core.model import JobDraft, JobState, ResultRow
 from tasks import dictionary, embedding, parquet, prompt
 from tasks.kind import Problem
 from tasks.parquet import Type
+from tests import records
 
 COLUMNS = {"key": Type.TEXT, "n": Type.INTEGER, "x": Type.NUMBER, "b": Type.BOOLEAN, "v": Type.VECTOR}
 
@@ -28,23 +29,12 @@ def content(path: Path) -> list[dict[str, Any]]:
 
 def row(number: int, **changes: Any) -> ResultRow:
     plain: dict[str, Any] = {
-        "job_id": number,
-        "key": f"k{number}",
         "input": {"row": {"prompt": f"p{number}"}, "document": "d.md", "position": 1, "text": "t"},
-        "state": JobState.DONE,
-        "result": {"text": "ok\0ay".replace("\0", "")},
-        "error": None,
-        "provider": "openai",
-        "model": "gpt-4o",
+        "result": {"text": "okay"},
         "params": {"temperature": 0},
-        "sample": 0,
-        "cached": False,
-        "attempts": 1,
-        "tokens": Usage(prompt=3, completion=4),
-        "cost_usd": 0.5,
         "call_id": 7_000_000_000_000,
     }
-    return ResultRow(**(plain | changes))
+    return records.row(number, **(plain | changes))
 
 
 def test_what_is_written_is_read_again_in_many_batches(tmp_path: Path) -> None:

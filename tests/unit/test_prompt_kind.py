@@ -17,12 +17,12 @@ from core.model import (
     Message,
     Rejected,
     ResultRow,
-    Usage,
     Variant,
 )
 from core.preprocess import remove_pii
 from tasks.kind import SweepKind
 from tasks.prompt import KIND
+from tests.records import row
 
 GPT = Variant(provider="openai", model="gpt-4o", params={"temperature": 0.7}, sample=2)
 COLOUR = {
@@ -199,25 +199,8 @@ def test_a_schema_that_refers_to_the_web_downloads_nothing() -> None:
     assert "refers to" in verdict.reason
 
 
-def _row(key: str, row: JsonObject, **changes: Any) -> ResultRow:
-    given: dict[str, Any] = {
-        "job_id": 1,
-        "key": key,
-        "input": {"row": row},
-        "state": JobState.DONE,
-        "result": {"text": "ok"},
-        "error": None,
-        "provider": "openai",
-        "model": "gpt-4o",
-        "params": {"temperature": 0},
-        "sample": 0,
-        "cached": False,
-        "attempts": 1,
-        "tokens": Usage(prompt=3, completion=4),
-        "cost_usd": 0.5,
-        "call_id": 7,
-    }
-    return ResultRow(**given | changes)
+def _row(key: str, columns: JsonObject, **changes: Any) -> ResultRow:
+    return row(key=key, input={"row": columns}, params={"temperature": 0}, **changes)
 
 
 def test_answers_are_exported_beside_the_columns_that_asked_for_them(tmp_path: Path) -> None:

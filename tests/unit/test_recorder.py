@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from core.errors import LedgerRefused
-from core.model import CallRecord, CallStatus, ChunkRef, JobResult, JobState, Lease, Modality, Outcome, Variant
+from core.model import ChunkRef, JobResult, JobState, Lease, Outcome, Variant
 from core.recorder import Recorder
 from db.memory import MemoryLedger
+from tests.records import call
 from tests.virtual import VirtualClock
 
 LEASE = Lease(
@@ -37,19 +38,9 @@ class Squeamish(MemoryLedger):
 
 
 def outcome(number: int, *, poison: bool = False, with_job: bool = True) -> Outcome:
-    call = CallRecord(
-        id=number,
-        provider="openai",
-        model="toy-1",
-        modality=Modality.CHAT,
-        status=CallStatus.SUCCESS,
-        fingerprint=f"{number:064x}",
-        request={},
-        response={"poison": 1} if poison else {"text": "fine"},
-        cost_usd=0.01,
-    )
+    made = call(number, model="toy-1", response={"poison": 1} if poison else {"text": "fine"}, cost_usd=0.01)
     job = JobResult(job_id=number, state=JobState.DONE, call_id=number, result={"text": "fine"})
-    return Outcome(lease=LEASE, calls=(call,), jobs=(job,) if with_job else ())
+    return Outcome(lease=LEASE, calls=(made,), jobs=(job,) if with_job else ())
 
 
 @asynccontextmanager
