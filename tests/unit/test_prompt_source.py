@@ -1,4 +1,5 @@
-import io
+import json
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,11 +54,12 @@ def test_csv_rows_may_span_lines_and_use_other_delimiters(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(("content", "prompt"), [('{"prompt": "a"}\n', "a"), ("prompt,id\nb,1\n", "b")])
 def test_standard_input_and_files_of_any_name_tell_their_format_by_their_first_character(
-    content: str, prompt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    content: str, prompt: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content.encode()))))
+    reading = 'import json; from tasks.prompt import KIND; print(json.dumps(next(KIND.jobs({"path": "-"}, {})).input))'
+    piped = subprocess.run([sys.executable, "-c", reading], input=content.encode(), capture_output=True, check=True)
 
-    assert _found("-")[0][0].input["row"]["prompt"] == prompt
+    assert json.loads(piped.stdout)["row"]["prompt"] == prompt
     assert _found(_file(tmp_path, content, "prompts"))[0][0].input["row"]["prompt"] == prompt
 
 
