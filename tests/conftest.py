@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psycopg2
 import pytest
 import redis
@@ -30,6 +31,10 @@ _RUN = pytest.StashKey[tuple[int, Path]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # How long an example takes says more about the machine than about the code.
+    untimed = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+    hypothesis.settings.register_profile("untimed", untimed)
+    hypothesis.settings.load_profile("untimed")
     told = getattr(config, "workerinput", None)
     if told is not None:
         config.stash[_RUN] = (told["main_pid"], Path(told["servers"]))
