@@ -11,6 +11,8 @@ from typing import IO, Any
 from scripts.simulator.testing import Remote
 
 BIN = Path(sys.executable).parent
+INTERRUPTIBLE = ("env", "--default-signal=INT")
+"""Before a command: a shell that runs the tests in the background makes them, and all they start, ignore SIGINT."""
 MODELS = ["gpt-4o-mini", "gpt-4o", "text-embedding-3-small", "meta-llama/Llama-3.3-70B-Instruct", "home-made"]
 PROMPTS = [{"id": f"q{number}", "prompt": f"What is {number} plus {number}?"} for number in range(8)]
 

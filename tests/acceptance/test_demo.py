@@ -17,7 +17,7 @@ import pytest
 
 from scripts import embedded
 from scripts.simulator.testing import running
-from tests.commands import BIN
+from tests.commands import BIN, INTERRUPTIBLE
 
 CODE = "def area(width: float, height: float) -> float:\n    return width * height\n"
 
@@ -79,11 +79,13 @@ def test_from_nothing_to_results_and_a_second_run_is_paid_by_the_cache(folder: P
     assert "were asked 0 times, the ledger has 0 calls" in second.stderr
 
 
-def test_a_users_own_input_beside_servers_that_run_already(folder: Path) -> None:
+def test_a_users_own_input_beside_servers_that_run_already_told_in_lines_where_no_terminal_is(folder: Path) -> None:
     directory = folder / ".sweep"
     servers = embedded.up(directory, owner=os.getpid())
     done = demo(folder, *OWN)
     assert done.returncode == 0, done.stderr
+    assert "jobs, " in done.stderr
+    assert "━" not in done.stderr
     assert "1 docstrings in a patch" in done.stdout
     assert "2 fields, 2 described" in done.stdout
     assert "retry.md" in done.stdout
@@ -134,10 +136,13 @@ def test_a_worker_that_cannot_start_ends_the_demo_instead_of_hanging_it(folder: 
 def test_an_interrupted_demo_stops_everything_and_leaves_nothing_to_be_paid_later(
     folder: Path, number: signal.Signals, code: int, eventually: Callable[..., None]
 ) -> None:
+    # More calls than end before the signal comes, one after the other.
+    (folder / "shop.py").write_text("".join(f"def area_{n}(width):\n    return width * {n}\n\n\n" for n in range(500)))
+    one_by_one = environment(folder, OPENAI_MAX_CONCURRENT_REQUESTS="1")
     log = folder / "talk"
     with log.open("w") as talk:
         process = subprocess.Popen(
-            [BIN / "sweep", "demo"], cwd=folder, env=environment(folder), stdout=talk, stderr=talk
+            [*INTERRUPTIBLE, BIN / "sweep", "demo", *OWN], cwd=folder, env=one_by_one, stdout=talk, stderr=talk
         )
         eventually(lambda: "jobs, " in log.read_text(), within=60)
         process.send_signal(number)
@@ -147,8 +152,7 @@ def test_an_interrupted_demo_stops_everything_and_leaves_nothing_to_be_paid_late
     assert "running" not in {found["state"] for found in sweeps(folder)}
 
 
-def test_on_a_terminal_there_are_bars_and_in_a_file_there_are_lines(folder: Path) -> None:
-    assert "jobs, " in demo(folder, *OWN).stderr
+def test_on_a_terminal_there_are_bars(folder: Path) -> None:
     shown = bytearray()
     main, terminal = pty.openpty()
     process = subprocess.Popen(
