@@ -38,7 +38,7 @@ demo: $(VENV)/.runtime ## docstrings, a data dictionary and embeddings, from not
 	@$(BIN)/sweep demo $(if $(PROVIDER),--provider $(PROVIDER)) $(if $(SRC),--src "$(SRC)") $(if $(DB),--db "$(DB)") $(if $(DOCS),--docs "$(DOCS)")
 
 test: $(VENV)/.dev ## all tests, on real Valkey and PostgreSQL that it starts itself
-	@$(BIN)/python -m pytest -q -n 2 -m "not faults" $(ARGS)
+	@$(BIN)/python -m pytest -q -n 4 --dist loadgroup -m "not faults" $(ARGS)
 
 unit: $(VENV)/.dev ## the tests that need no server
 	@$(BIN)/python -m pytest -q tests/unit $(ARGS)
