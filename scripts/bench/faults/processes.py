@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from db.engine import transaction
 from scripts.bench.arena import wait_for
 from scripts.bench.faults.judge import RESUMED_GOAL_S, Case, bounded
-from scripts.bench.faults.servers import postgres_stopped
+from scripts.bench.faults.servers import postgres_answers, postgres_stopped
 from scripts.bench.faults.stage import Death, Run, Stage, signal_all
 
 _KILLS = 10
@@ -76,6 +76,8 @@ def worker_terminated_away(stage: Stage) -> Case:
         at_once_s = time.monotonic() - began - 1
         code = patient.wait(90)
         took_s = time.monotonic() - began
+    # A worker that finds no database ends, and here is no fleet to start another.
+    wait_for("PostgreSQL's return", lambda: postgres_answers(stage), timeout_s=60)
     stage.staff()
     extra = (
         bounded(fault, "the patient worker's exit code", code, "", 0),

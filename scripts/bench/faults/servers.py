@@ -11,6 +11,7 @@ from pathlib import Path
 import redis
 import redis.exceptions
 
+from core.errors import LedgerUnavailable
 from db.engine import dial
 from scripts.bench.arena import wait_for
 from scripts.bench.faults.judge import RESUMED_GOAL_S, Case, bounded
@@ -172,6 +173,15 @@ def postgres_stopped(stage: Stage) -> Iterator[None]:
     with _supervisor_stopped(stage):
         os.kill(_postmaster(stage), signal.SIGQUIT)
         yield
+
+
+def postgres_answers(stage: Stage) -> bool:
+    """Whether it takes connections."""
+    try:
+        dial(stage.arena.database_url).close()
+    except LedgerUnavailable:
+        return False
+    return True
 
 
 @contextlib.contextmanager
