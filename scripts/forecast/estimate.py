@@ -94,11 +94,15 @@ def _is_steady(run: Run) -> bool:
 
 
 def span(values: Sequence[float]) -> Span:
-    """The median, and where 90 % of further runs are expected (Student's prediction interval; at 20 runs, counted)."""
-    value = statistics.median(values)
-    if len(values) >= _RUNS[1]:
+    """The median, and where 90 % of further runs are expected (Student's prediction interval; at 20 runs, counted).
+
+    Each side has a deviation of its own: a breaker that opens in some runs makes them longer and no run shorter.
+    """
+    value, runs = statistics.median(values), len(values)
+    if runs >= _RUNS[1]:
         shares = statistics.quantiles(values, n=20, method="inclusive")
         return Span(value=value, low=shares[0], high=shares[-1])
-    t = _T90[max(runs for runs in _T90 if runs <= len(values))]
-    middle, half = statistics.fmean(values), t * statistics.stdev(values) * math.sqrt(1 + 1 / len(values))
-    return Span(value=value, low=max(0.0, min(value, middle - half)), high=max(value, middle + half))
+    t = _T90[max(known for known in _T90 if known <= runs)] * math.sqrt(1 + 1 / runs)
+    below, above = (sum(max(0.0, sign * (each - value)) ** 2 for each in values) for sign in (-1, 1))
+    low, high = (t * math.sqrt(2 * squares / (runs - 1)) for squares in (below, above))
+    return Span(value=value, low=max(0.0, value - low), high=value + high)

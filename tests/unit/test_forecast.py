@@ -184,6 +184,12 @@ def test_the_interval_holds_the_value_and_grows_with_the_spread() -> None:
     assert wide.high - wide.low > narrow.high - narrow.low
 
 
+def test_a_few_long_runs_make_no_run_short() -> None:
+    found = span([34.7, 34.9, 35.1, 35.3, 35.6, 36.2, 98.9, 100.3])
+    assert 30 <= found.low <= found.value <= 40
+    assert found.high >= 98
+
+
 def test_history_is_believed_when_there_is_enough_of_it() -> None:
     believed, _ = manner(TARGET, past(ENOUGH), 1.25, Given())
     doubted, _ = manner(TARGET, past(ENOUGH - 1), 1.25, Given())

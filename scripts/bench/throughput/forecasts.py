@@ -44,7 +44,7 @@ _CASES = (
     _Case(
         name="3,000 requests a minute",
         model="gpt-4o-mini",
-        jobs=1_200,
+        jobs=2_000,
         history=400,
         simulator={"latency": _LATENCY, "rpm": 3000},
         settings={"OPENAI_RATE_LIMIT_RPM": "3000"},
@@ -60,7 +60,7 @@ _CASES = (
     _Case(
         name="one call in twenty answered with 503",
         model="gpt-4.1-mini",
-        jobs=1_600,
+        jobs=2_000,
         history=600,
         simulator={"latency": _LATENCY, "rpm": 3000, "fail": "503:0.05"},
         settings={"OPENAI_RATE_LIMIT_RPM": "3000"},
@@ -68,7 +68,7 @@ _CASES = (
     _Case(
         name="200,000 tokens a minute",
         model="gpt-4.1",
-        jobs=800,
+        jobs=1_300,
         history=400,
         simulator={"latency": _LATENCY, "tpm": 200_000},
         settings={"OPENAI_RATE_LIMIT_TPM": "200000"},
