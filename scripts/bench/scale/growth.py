@@ -76,6 +76,11 @@ def cached(ground: Ground) -> None:
     producer = many.submitted.rss_mb
     ground.add("submitting 1,000,000: producer's memory", producer, "MB", "<= 300", holds=producer <= _PRODUCER_MB)
     ground.add("submitting 10,000: producer's memory", few.submitted.rss_mb, "MB")
+    memory(ground, many)
+
+
+def memory(ground: Ground, many: Drained) -> None:
+    """What the broker and the workers had while a million jobs were drained."""
     peak = many.broker_peak
     ground.add("draining 1,000,000: the broker's memory, most", peak, "MB", "<= 100", holds=peak <= _BROKER_MB)
     ground.add("draining 1,000,000: a worker's memory, first tenth", many.first_rss, "MB")
@@ -85,8 +90,16 @@ def cached(ground: Ground) -> None:
 
 
 def full_tables(ground: Ground) -> None:
-    """A sweep of 10^7 jobs that stands still beside the others: asking about it, and working beside it."""
+    """Working beside a sweep of 10^7 jobs that stands still."""
     early = drain(ground.arena, "before-filling", 10_000)
+    jobs = asked(ground)
+    late = _median([drain(ground.arena, f"beside-{n}", 10_000) for n in range(3)])
+    _costs(ground, f"10,000 unique calls beside {jobs:,} jobs", late)
+    _flat(ground, f"unique calls, tables with {jobs:,} jobs", late, early)
+
+
+def asked(ground: Ground) -> int:
+    """How long an answer about a sweep of 10^7 jobs takes, which is made for that; returns how many it got."""
     jobs = _fill(ground)
     engine = connect(ground.arena.database_url, role="reader", pool=1)
     try:
@@ -94,9 +107,7 @@ def full_tables(ground: Ground) -> None:
     finally:
         engine.dispose()
     ground.add(f"status of a sweep of {jobs:,} jobs", took, "ms", f"<= {_STATUS_MS}", holds=took <= _STATUS_MS)
-    late = _median([drain(ground.arena, f"beside-{n}", 10_000) for n in range(3)])
-    _costs(ground, f"10,000 unique calls beside {jobs:,} jobs", late)
-    _flat(ground, f"unique calls, tables with {jobs:,} jobs", late, early)
+    return jobs
 
 
 def forecasts(ground: Ground) -> None:

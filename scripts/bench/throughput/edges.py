@@ -11,7 +11,7 @@ from scripts.bench.arena import MODEL, wait_for
 from scripts.bench.throughput.ground import Ground, cpu_of, peer
 from scripts.bench.usage import rss_mb
 
-_JOBS = 200_000
+_JOBS = 1_000_000
 _RATE_GOAL = 25_000
 _RSS_GOAL_MB = 300
 _IDLE_S = 20.0

@@ -4,16 +4,19 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from scripts.bench import report
 from scripts.bench.arena import Stalled, arena
+from scripts.bench.scale import growth
 from scripts.bench.throughput import chat, edges, forecasts, others, tail, vectors
 from scripts.bench.throughput.ground import Ground, NotMeasured, busy
 
-_PLAYS = (
+_PLAYS: Sequence[Callable[[Ground], object]] = (
     chat.unique,
     chat.cached,
+    chat.drained,
     others.litellm,
     others.cookbook,
     chat.in_flight,
@@ -23,6 +26,7 @@ _PLAYS = (
     edges.idle,
     edges.submit,
     edges.command,
+    growth.asked,
 )
 
 
