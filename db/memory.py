@@ -1,6 +1,6 @@
 """The in-memory twin of the ledger: the same promises for the engine's tests, with no server.
 
-``tests/contract/test_ledger.py`` holds the two together.
+``tests/contract/ledger`` holds the two together.
 """
 
 import itertools

@@ -1,4 +1,4 @@
-"""Both ledgers for the ledger's tests; the event loop that the workers run on for the providers'."""
+"""Providers against a server that says what the test wants, on the event loop that the workers run on."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -12,7 +12,6 @@ from core.providers import create
 from core.settings import ProviderSettings
 from tests.contract.raw_http import RawServer, raw_server
 from tests.contract.replies import KEY
-from tests.ledgers import MemoryWorld, PostgresWorld, World
 
 
 def pytest_asyncio_loop_factories(
@@ -22,17 +21,6 @@ def pytest_asyncio_loop_factories(
     if item.path.name.startswith("test_providers"):
         return {"uvloop": uvloop.new_event_loop}
     return {"asyncio": asyncio.new_event_loop}
-
-
-@pytest.fixture(params=["memory", "postgres"])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    """A ledger of each kind, one after the other."""
-    if request.param == "memory":
-        yield MemoryWorld()
-        return
-    real = PostgresWorld(request.getfixturevalue("database_url"))
-    yield real
-    await real.close()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import resource
 import time
 import zlib
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import orjson
@@ -248,14 +249,19 @@ async def test_content_in_parts_is_read_as_one_text(server: RawServer, provider_
     assert (await provider_of().chat(a_request())).text == "hello"
 
 
+@cache
+def _gigabyte(encoding: str) -> bytes:
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31 if encoding == "gzip" else 15)
+    block = b"a" * 2**20
+    return b"".join([packer.compress(b'{"x":"'), *(packer.compress(block) for _ in range(1024)), packer.flush()])
+
+
 @pytest.mark.parametrize("status", [200, 500])
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 async def test_a_small_reply_that_unpacks_to_a_gigabyte_is_cut_off_at_the_cap(
     server: RawServer, provider_of: Callable[..., Provider], status: int, encoding: str
 ) -> None:
-    packer = zlib.compressobj(9, zlib.DEFLATED, 31 if encoding == "gzip" else 15)
-    block = b"a" * 2**20
-    bomb = b"".join([packer.compress(b'{"x":"'), *(packer.compress(block) for _ in range(1024)), packer.flush()])
+    bomb = _gigabyte(encoding)
     server.answer(http(bomb, status=status, headers={"Content-Encoding": encoding}))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     error = await failure(provider_of())

@@ -1,13 +1,11 @@
 """Intents and budgets of every gate, and what becomes of them when its state is lost."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
 from core.ports import Admission, Limits, Refusal, Refused, Ticket, Wait
 from tests.gates import (
-    KINDS,
     World,
     an_ask,
     bad,
@@ -15,14 +13,7 @@ from tests.gates import (
     granted,
     neutral,
     ticket_for,
-    world_of,
 )
-
-
-@pytest.fixture(params=KINDS)
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    async for made in world_of(request):
-        yield made
 
 
 async def test_a_call_is_an_intent_from_its_admission_until_it_is_settled(world: World) -> None:

@@ -1,12 +1,9 @@
 """The breaker of every gate: three failures open it, one probe closes it, old news never flip it."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from core.ports import Refusal, Refused, Ticket
 from tests.gates import (
-    KINDS,
     World,
     an_ask,
     bad,
@@ -14,14 +11,7 @@ from tests.gates import (
     granted,
     neutral,
     ticket_for,
-    world_of,
 )
-
-
-@pytest.fixture(params=KINDS)
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    async for made in world_of(request):
-        yield made
 
 
 async def fail(world: World, times: int, start: int = 1) -> None:

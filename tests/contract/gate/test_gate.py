@@ -4,28 +4,19 @@ import asyncio
 import heapq
 import itertools
 import random
-from collections.abc import AsyncIterator
 
 import pytest
 
 from core.model import LimitHint
 from core.ports import Limits, Refusal, Refused, Ticket, Wait
 from tests.gates import (
-    KINDS,
     World,
     an_ask,
     good,
     granted,
     neutral,
     ticket_for,
-    world_of,
 )
-
-
-@pytest.fixture(params=KINDS)
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    async for made in world_of(request):
-        yield made
 
 
 async def test_calls_are_booked_ahead_at_the_distance_that_the_limit_asks_for(world: World) -> None:

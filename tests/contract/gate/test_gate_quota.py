@@ -3,7 +3,7 @@
 import heapq
 import math
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -11,7 +11,6 @@ import pytest
 from core.model import LimitHint
 from core.ports import Ask, Limits, Refused, Ticket, Wait
 from tests.gates import (
-    KINDS,
     MemoryWorld,
     World,
     an_ask,
@@ -19,14 +18,7 @@ from tests.gates import (
     granted,
     neutral,
     ticket_for,
-    world_of,
 )
-
-
-@pytest.fixture(params=KINDS)
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    async for made in world_of(request):
-        yield made
 
 
 @dataclass
