@@ -2,8 +2,8 @@
 
 from scripts.bench import report
 from scripts.bench.arena import arena
+from scripts.bench.ground import Ground
 from scripts.bench.throughput.forecasts import forecasts
-from scripts.bench.throughput.ground import Ground
 
 
 def run() -> int:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import redis
 
 from scripts.bench.arena import MODEL, Arena, wait_for
+from scripts.bench.ground import cpu_of, peer
 from scripts.bench.peers.measure import Measured
-from scripts.bench.throughput.ground import cpu_of, peer
 from scripts.bench.usage import family_cpu_s, rss_mb
 
 _LONG_S = 900.0

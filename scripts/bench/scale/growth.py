@@ -9,8 +9,8 @@ from core.sweep import SweepSpec, Target
 from db.engine import Engine, connect, transaction
 from db.progress import status
 from scripts.bench.arena import MODEL
+from scripts.bench.ground import Ground, NotMeasured
 from scripts.bench.scale.drain import Drained, drain
-from scripts.bench.throughput.ground import Ground, NotMeasured
 from scripts.forecast.assume import Given
 from scripts.forecast.run import forecast
 

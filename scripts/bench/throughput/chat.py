@@ -3,9 +3,9 @@
 import time
 
 from scripts.bench.arena import wait_for
+from scripts.bench.ground import Ground, cpu_of, ms_a_call, peer
 from scripts.bench.scale.drain import drain
 from scripts.bench.scale.growth import memory
-from scripts.bench.throughput.ground import Ground, cpu_of, ms_a_call, peer
 
 CALLS = 20_000
 OURS = "chat: CPU a call, two workers"

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from scripts.bench.arena import MODEL, wait_for
-from scripts.bench.throughput.ground import Ground, cpu_of, peer
+from scripts.bench.ground import Ground, cpu_of, peer
 from scripts.bench.usage import rss_mb
 
 _JOBS = 1_000_000

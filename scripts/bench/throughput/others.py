@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.tokens import encoding_for
+from scripts.bench.ground import Ground, NotMeasured, ms_a_call, peer
 from scripts.bench.throughput import chat
-from scripts.bench.throughput.ground import Ground, NotMeasured, ms_a_call, peer
 
 _INSTALL_S = 120.0
 _CALLS = 1_000

@@ -5,7 +5,7 @@ import random
 import statistics
 import time
 
-from scripts.bench.throughput.ground import Ground
+from scripts.bench.ground import Ground
 from scripts.simulator.latency import Heavy
 
 _JOBS = 10_000

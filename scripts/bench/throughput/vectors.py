@@ -6,8 +6,8 @@ import time
 from db.engine import connect
 from db.vector_index import ensure_index
 from scripts.bench.arena import wait_for
+from scripts.bench.ground import Ground, cpu_of, ms_a_call, peer
 from scripts.bench.peers.embeddings_bare import BATCH, DIMENSIONS, MODEL, text
-from scripts.bench.throughput.ground import Ground, cpu_of, ms_a_call, peer
 
 _TEXTS = 50_000
 _ALONE = 1_000
