@@ -37,8 +37,9 @@ local: $(VENV)/.runtime ## what LOCAL_MODEL_PATH needs: runs embedding models of
 demo: $(VENV)/.runtime ## docstrings, a data dictionary and embeddings, from nothing to results
 	@$(BIN)/sweep demo $(if $(PROVIDER),--provider $(PROVIDER)) $(if $(SRC),--src "$(SRC)") $(if $(DB),--db "$(DB)") $(if $(DOCS),--docs "$(DOCS)")
 
+# Bytecode is kept wherever we are: each worker would rewrite the assertions of all tests again, four seconds of it.
 test: $(VENV)/.dev ## all tests, on real Valkey and PostgreSQL that it starts itself
-	@$(BIN)/python -m pytest -q -n 4 --dist loadgroup -m "not faults" $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n 4 --dist loadgroup -m "not faults" $(ARGS)
 
 unit: $(VENV)/.dev ## the tests that need no server
 	@$(BIN)/python -m pytest -q tests/unit $(ARGS)
