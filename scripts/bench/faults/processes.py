@@ -96,7 +96,7 @@ def worker_frozen(stage: Stage, *, seconds: float = _FROZEN_S) -> Case:
     stage.staff(1)
     wait_for("a feeder", lambda: _leaders(stage), timeout_s=60)
     (feeder,) = stage.arena.living()
-    run = stage.begin("worker-frozen", 600)
+    run = stage.begin(f"worker-frozen-{seconds:.0f}-s", 600)
     run.reach(0.2)
     wait_for("the feeder's calls", lambda: stage.flying(feeder), timeout_s=30)
     signal_all([feeder], signal.SIGSTOP)
