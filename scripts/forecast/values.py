@@ -60,8 +60,8 @@ class Machinery:
 
     cpu_s: float
     cached_cpu_s: float = 0.0001  # the same for a job that an earlier call has answered
-    gate_s: float = 0.002
-    cache_s: float = 0.003
+    gate_s: float = 0.0015
+    cache_s: float = 0.002
     ledger_s: float = 0.006
     pickup_s: float = 0.05  # from the submission to the first chunk in work
 
