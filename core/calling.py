@@ -16,7 +16,7 @@ from core.flight import Flight
 from core.heartbeat import Hold
 from core.model import Answer, CallRecord, ChatRequest, EmbeddingRequest, Outcome, Reply, Request
 from core.parcels import Called, CallOutcome, Halted, NotCalled, Parcel, Parked
-from core.ports import Cache, Clock, Gate, Health, Ledger, Meter, Provider, Settlement, Ticket
+from core.ports import Cache, Clock, Health, Meter, Provider, Settlement, Ticket
 from core.recorder import Recorder
 from core.retry import Fail, Park, Retry, classify
 from core.values import value
@@ -32,23 +32,19 @@ class Caller:
     def __init__(
         self,
         *,
-        gate: Gate,
+        entrance: Entrance,
         cache: Cache,
-        ledger: Ledger,
         recorder: Recorder,
         meter: Meter,
         channels: Callable[[str], Channel],
         clock: Clock,
-        owner: str,
     ) -> None:
+        self._entrance = entrance
         self._cache = cache
         self._recorder = recorder
         self._meter = meter
         self._channels = channels
         self._clock = clock
-        self._entrance = Entrance(
-            gate=gate, ledger=ledger, recorder=recorder, meter=meter, channels=channels, clock=clock, owner=owner
-        )
 
     def scope(self, provider: str) -> str:
         """What keeps answers of a server of one's own apart from the provider's."""

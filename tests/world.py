@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from core.admission import Entrance
 from core.cache.memory import MemoryCache
 from core.calling import Caller
 from core.channels import Channel, Slots
@@ -208,15 +209,22 @@ class World:
                 provider=provider, policy=self.policy, slots=slots, cache_ttl_s=3600, scope="", shares=self.shares
             )
 
-        caller = Caller(
+        entrance = Entrance(
             gate=self.gate,
-            cache=self.cache,
             ledger=self.ledger,
             recorder=recorder,
             meter=FlatMeter(),
             channels=channel,
             clock=self.clock,
             owner=owner,
+        )
+        caller = Caller(
+            entrance=entrance,
+            cache=self.cache,
+            recorder=recorder,
+            meter=FlatMeter(),
+            channels=channel,
+            clock=self.clock,
         )
         tasks = [asyncio.create_task(recorder.run()), asyncio.create_task(heartbeat.run())]
         try:

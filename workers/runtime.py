@@ -14,6 +14,7 @@ import uvloop
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from core.admission import Entrance
 from core.cache.redis import RedisCache
 from core.calling import Caller
 from core.channels import Channel, Slots
@@ -138,15 +139,22 @@ class Runtime:
         recorder = Recorder(ledger, self._clock)
         heartbeat = Heartbeat(self._ledger, cache, self._clock, lease_s=self._settings.chunk_lease_s)
         meter = Meter(self._settings)
-        caller = Caller(
+        entrance = Entrance(
             gate=gate,
-            cache=cache,
             ledger=self._ledger,
             recorder=recorder,
             meter=meter,
             channels=self._channel,
             clock=self._clock,
             owner=self.owner,
+        )
+        caller = Caller(
+            entrance=entrance,
+            cache=cache,
+            recorder=recorder,
+            meter=meter,
+            channels=self._channel,
+            clock=self._clock,
         )
         for name, work in (("recorder", recorder.run()), ("heartbeat", heartbeat.run())):
             task = asyncio.create_task(work, name=name)

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
+from core.admission import Entrance
 from core.cache.memory import MemoryCache
 from core.calling import Caller
 from core.channels import Channel, Slots
@@ -192,15 +193,22 @@ class _Sweep:
         recorder = Recorder(ledger, self.clock)
         heartbeat = Heartbeat(self.ledger, self.cache, self.clock, lease_s=settings().chunk_lease_s)
         channels = dict(self._channels(core))
-        caller = Caller(
+        entrance = Entrance(
             gate=self.gate,
-            cache=self.cache,
             ledger=ledger,
             recorder=recorder,
             meter=self.work.meter,
             channels=channels.__getitem__,
             clock=self.clock,
             owner=owner,
+        )
+        caller = Caller(
+            entrance=entrance,
+            cache=self.cache,
+            recorder=recorder,
+            meter=self.work.meter,
+            channels=channels.__getitem__,
+            clock=self.clock,
         )
         kind = _Indulgent(self.work.kind, self.work.results)
         tasks = [asyncio.create_task(recorder.run()), asyncio.create_task(heartbeat.run())]
