@@ -39,7 +39,7 @@ demo: $(VENV)/.runtime ## docstrings, a data dictionary and embeddings, from not
 
 # Bytecode is kept wherever we are: each worker would rewrite the assertions of all tests again, four seconds of it.
 test: $(VENV)/.dev ## all tests, on real Valkey and PostgreSQL that it starts itself
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n 4 --dist loadgroup -m "not faults" $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n 4 --dist loadscope -m "not faults" $(ARGS)
 
 unit: $(VENV)/.dev ## the tests that need no server
 	@$(BIN)/python -m pytest -q tests/unit $(ARGS)

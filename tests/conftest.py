@@ -6,6 +6,7 @@ Their supervisor is owned by pytest's main process, so that nothing is left when
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -19,6 +20,7 @@ import hypothesis
 import psycopg2
 import pytest
 import redis
+from xdist.scheduler import LoadScopeScheduling
 
 from db.probe import prepare_database
 from db.schema import migrate
@@ -27,6 +29,12 @@ from scripts import embedded
 _PREFIX = "sweep-test-"
 _TEMPLATE = "template_migrated"
 _LOGICAL_DATABASES = 1024
+_SHARED = {
+    "cluster": r"tests/faults/",
+    "commands": r"tests/acceptance/test_cli\.py",
+    "surroundings": r"tests/acceptance/test_(bad_\w+|cli_simulate|embedding|local_provider|worker)\.py",
+}
+"""Files whose tests have one world between them: on each further worker its processes would be started again."""
 _RUN = pytest.StashKey[tuple[int, Path]]()
 
 
@@ -47,6 +55,19 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_configure_node(node: Any) -> None:
     main_pid, directory = node.config.stash[_RUN]
     node.workerinput.update(main_pid=main_pid, servers=str(directory))
+
+
+class _Worlds(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
+    """Whoever is free takes the next test; those that share a world of processes stay together, and come first."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return next((world for world, files in _SHARED.items() if re.search(files, file)), nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    return _Worlds(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -11,17 +10,6 @@ from scripts import embedded, stack
 from scripts.cli.main import run as command
 from scripts.simulator.testing import running
 from tests.commands import BIN, MODELS, Refused, Told, World, one_message
-
-_HERE = Path(__file__).parent
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One xdist worker has all tests of a world: each would start servers and workers of its own otherwise."""
-    for item in items:
-        if item.path.parent == _HERE and "world" in getattr(item, "fixturenames", ()):
-            group = "commands" if item.path.name == "test_cli.py" else "surroundings"
-            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

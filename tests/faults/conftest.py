@@ -1,7 +1,6 @@
 """The quick half of `make faults`: the same plays at a third of the size, on one cluster for all tests of a process."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -10,18 +9,9 @@ from scripts.bench.faults import judge
 from scripts.bench.faults.judge import Case
 from scripts.bench.faults.stage import Stage
 
-_HERE = Path(__file__).parent
 _SETTINGS = {"OPENAI_MAX_CONCURRENT_REQUESTS": "16", "CHUNK_LEASE_S": "3", "OPENAI_REQUEST_TIMEOUT": "5"}
 
 Hold = Callable[[Case], Case]
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One xdist worker has all tests of the cluster: each would start one of its own otherwise."""
-    for item in items:
-        if item.path.parent == _HERE and "cluster" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("cluster"))
 
 
 @pytest.fixture(scope="session")
