@@ -46,7 +46,7 @@ _FILL = f"""
     INSERT INTO chunks (sweep_id, no, provider, kind, jobs, state, takes, lease_owner, lease_until, queued_at)
     SELECT s, n, 'openai', 'prompt', {CHUNK}, x.state, 1,
         CASE x.state WHEN 'leased' THEN 'w' || n %% 8 END,
-        CASE x.state WHEN 'leased' THEN now() + (n - {CHUNKS // 2}) * interval '1 second' END,
+        CASE x.state WHEN 'leased' THEN now() + (n - {CHUNKS // 2}) * interval '1 hour' END,
         CASE x.state WHEN 'queued' THEN now() - interval '1 hour' END
     FROM generate_series(1001, 1005) s, generate_series(0, {CHUNKS - 1}) n, LATERAL (SELECT CASE
         WHEN s < 1004 OR n < {CHUNKS // 2} THEN 'finished' WHEN s = 1004 OR n > {CHUNKS // 2 + 64} THEN 'waiting'

@@ -85,6 +85,7 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # four workers, Flower and twenty commands: two minutes where three others want the machine
 def test_a_planted_key_is_nowhere_and_a_planted_prompt_only_in_rows_and_cached_answers(
     installation: Installation, eventually: Callable[..., None]
 ) -> None:
