@@ -7,7 +7,6 @@ import asyncio
 import sys
 
 from openai import AsyncOpenAI
-from pgvector import Vector
 
 from db.engine import dial
 from scripts.bench.peers.embeddings_bare import DIMENSIONS, MODEL, text
@@ -22,7 +21,7 @@ async def main(url: str, count: int, database: str) -> Measured:
 
             async def store(number: int) -> None:
                 answer = await client.embeddings.create(model=MODEL, input=text(number))
-                vector = Vector(answer.data[0].embedding).to_text()
+                vector = str(answer.data[0].embedding)
                 await asyncio.to_thread(cursor.execute, "INSERT INTO single VALUES (%s, %s)", (number, vector))
 
             stored = await calls_of(store, count)
