@@ -54,7 +54,7 @@ _CASES = (
         model="gpt-4o",
         jobs=4_000,  # a mean of so many draws is luck by 0.8 %, of the history's by 1.1 %
         history=2_000,
-        simulator={"latency": "lognormal:0.25,0.5"},
+        simulator={"latency": _LATENCY},
         settings={"OPENAI_MAX_CONCURRENT_REQUESTS": "64"},
     ),
     _Case(
