@@ -45,6 +45,9 @@ def _configuration() -> dict[str, Any]:
         "task_publish_retry": False,  # the feeder publishes again by itself
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": False,  # the lease makes a redelivery harmless
+        # Celery would raise the prefetch count again from the tasks' threads while its loop reads the same AMQP
+        # connection: after a restart of RabbitMQ both then wait for one answer, for ever.
+        "worker_enable_prefetch_count_reduction": False,
         "worker_send_task_events": True,
         "task_send_sent_event": False,
         "worker_hijack_root_logger": False,
