@@ -3,12 +3,12 @@
 A value that cannot be read is None: a miss, whoever wrote it.
 """
 
-import base64
 import threading
 from typing import Any
 
 import numpy as np
 import orjson
+import pybase64
 import zstandard
 
 from core.model import Answer, CallRecord, CallStatus, Modality, Usage, Vector
@@ -53,7 +53,7 @@ def unpack_entry(raw: bytes) -> Entry | None:
             call_id=fields["call"],
             text=fields.get("text", ""),
             finish_reason=fields.get("finish", ""),
-            vector=None if vector is None else np.frombuffer(base64.b64decode(vector, validate=True), dtype="<f4"),
+            vector=None if vector is None else np.frombuffer(pybase64.b64decode(vector, validate=True), dtype="<f4"),
             position=fields.get("position", 0),
         )
         return Entry(answer=answer, sweep=fields["sweep"], model=fields["model"])
@@ -84,7 +84,7 @@ def unpack_call(raw: bytes) -> CallRecord | None:
 
 
 def _vector_text(vector: Vector) -> str:
-    return base64.b64encode(np.ascontiguousarray(vector, dtype="<f4").tobytes()).decode()
+    return pybase64.b64encode_as_string(np.ascontiguousarray(vector, dtype="<f4").tobytes())
 
 
 class _Zstd(threading.local):

@@ -3,13 +3,13 @@
 One bad vector among good ones is a matter of its own text: it is named, and the others are kept, for all are paid.
 """
 
-import binascii
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pybase64
 
 from core.model import Vector
 
@@ -91,7 +91,7 @@ def _row(embedding: Any) -> Vector | str:
     """One vector, or why it is none."""
     if isinstance(embedding, str):
         try:
-            return np.frombuffer(binascii.a2b_base64(embedding, strict_mode=True), dtype="<f4")
+            return np.frombuffer(pybase64.b64decode(embedding, validate=True), dtype="<f4")
         except ValueError:
             return "the embedding is no base64 of float32 values"
     try:

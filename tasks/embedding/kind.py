@@ -1,5 +1,6 @@
 """Kind ``embedding``: documents -> chunks -> one text to embed each -> a vector that is checked."""
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -76,8 +77,9 @@ class EmbeddingKind:
         vector = answer.vector
         if vector is None or vector.ndim != 1 or not vector.size:
             return Rejected(reason="no vector came back")
-        norm = float(np.linalg.norm(vector.astype(np.float64)))
-        if not np.isfinite(norm):
+        wide = vector.astype(np.float64)
+        norm = math.sqrt(wide @ wide)
+        if not math.isfinite(norm):
             return Rejected(reason="the vector holds values that are not finite")
         if norm == 0:
             return Rejected(reason="the vector is zero")

@@ -37,7 +37,7 @@ def _environment(directory: Path, *packages: str) -> str:
     uv, python = Path(sys.executable).with_name("uv"), directory / "bin" / "python"
     commands: Sequence[list[str | Path]] = (
         [uv, "venv", "-q", directory],
-        [uv, "pip", "install", "-q", "--python", python, *packages],
+        [uv, "pip", "install", "-q", "--system-certs", "--python", python, *packages],
     )
     try:
         for command in commands:
