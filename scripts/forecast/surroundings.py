@@ -17,7 +17,7 @@ from scripts.forecast.values import Machinery, Told, Worker
 from tasks import registry
 from workers.roster import fleet
 
-CPU_MS = {Modality.CHAT: 0.32, Modality.EMBEDDING: 0.09}
+CPU_MS = {Modality.CHAT: 0.24, Modality.EMBEDDING: 0.06}
 """CPU of a call with a short prompt, and of a text to embed (docs/performance.md, make bench)."""
 
 _RENDERED_MS = 0.009  # of a short prompt, part of CPU_MS
