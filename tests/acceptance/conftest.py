@@ -1,7 +1,8 @@
 """A project of its own for the command line: servers, workers and a simulated provider, as a user would have them."""
 
 import os
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -41,6 +42,23 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             yield world
         finally:
             embedded.down(directory)
+
+
+@pytest.fixture
+def taken_port(eventually: Callable[..., None]) -> Iterator[str]:
+    """The last port there is, in use: no other comes after it. Tests beside this one wait until it is free."""
+    with socket.socket() as listener:
+
+        def taken() -> bool:
+            try:
+                listener.bind(("127.0.0.1", 65_535))
+            except OSError:
+                return False
+            return True
+
+        eventually(taken, within=120)
+        listener.listen()
+        yield "65535"
 
 
 @pytest.fixture

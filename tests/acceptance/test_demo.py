@@ -6,7 +6,6 @@ import os
 import pty
 import re
 import signal
-import socket
 import sqlite3
 import subprocess
 import threading
@@ -123,9 +122,8 @@ def test_a_provider_that_does_not_answer_is_told_before_anything_starts(folder: 
     assert not (folder / ".sweep").exists()
 
 
-def test_a_worker_that_cannot_start_ends_the_demo_instead_of_hanging_it(folder: Path) -> None:
-    with socket.create_server(("127.0.0.1", 65_535)):
-        done = demo(folder, *OWN, METRICS_PORT="65535")
+def test_a_worker_that_cannot_start_ends_the_demo_instead_of_hanging_it(folder: Path, taken_port: str) -> None:
+    done = demo(folder, *OWN, METRICS_PORT=taken_port)
     assert done.returncode == 2
     assert re.search(r"sweep: demo-worker-\w+-1 does not stay up\n +see .*demo-worker-\w+-1\.log", done.stderr)
     assert embedded.running(folder / ".sweep") is None

@@ -37,10 +37,11 @@ def test_two_processes_work_tell_their_metrics_and_stop_when_told(
     assert "left + right" not in "".join(told)
 
 
-def test_a_disabled_provider_is_not_told_of_and_the_last_port_that_is_taken_is_an_error(world: World) -> None:
-    with socket.create_server(("127.0.0.1", 65_535)):
-        told = world.sweep("worker", "-p", "rules", code=2, METRICS_PORT="65535")
-    assert "METRICS_PORT 65535" in told.err
+def test_a_disabled_provider_is_not_told_of_and_the_last_port_that_is_taken_is_an_error(
+    world: World, taken_port: str
+) -> None:
+    told = world.sweep("worker", "-p", "rules", code=2, METRICS_PORT=taken_port)
+    assert f"METRICS_PORT {taken_port}" in told.err
 
 
 def _value(text: str, sample: str) -> float:
