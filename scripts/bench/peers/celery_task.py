@@ -1,15 +1,14 @@
-"""One Celery task a call, as most would begin: prefork, the official client, answers in the result backend.
+"""One Celery task a call, as most would begin: prefork, the official client, events for Flower, answers by ``get()``.
 
+It does with Celery what ours does: somebody can watch the run, and has the answers at its end.
 ``python -m scripts.bench.peers.celery_task URL CALLS BROKER`` starts its own worker; its CPU and the producer's count.
 """
 
 import subprocess
 import sys
-import threading
 import time
 from typing import Any
 
-import httpx
 from celery import Celery
 from openai import OpenAI
 
@@ -37,41 +36,32 @@ def application(url: str, broker: str) -> Celery:
 
 
 def measure(url: str, count: int, broker: str) -> Measured:
-    """Publishes the calls and waits until the simulator has seen them all."""
+    """Publishes the calls and takes their answers home, as a producer does that wants them."""
     command = [sys.executable, "-m", __spec__.name, url, str(count), broker, "worker"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as worker:  # noqa: S603 - ourselves
         try:
             app = application(url, broker)
-            _call(app, url, range(-_WARM, 0))
+            _call(app, range(-_WARM, 0))
             before, wall = cpu_s() + tree_cpu_s(worker.pid), time.perf_counter()
-            _call(app, url, range(count))
+            _call(app, range(count))
             used = cpu_s() + tree_cpu_s(worker.pid) - before
             return Measured(calls=count, cpu_s=used, wall_s=time.perf_counter() - wall)
         finally:
             worker.terminate()
 
 
-def _call(app: Celery, url: str, numbers: range) -> None:
-    seen = _requests(url)
-    for number in numbers:
-        app.send_task("call", args=(number,))
-    pause, until = threading.Event(), time.monotonic() + _PATIENCE_S
-    while _requests(url) < seen + len(numbers):
-        if time.monotonic() > until:
-            raise TimeoutError("the peer's worker does not keep up")
-        pause.wait(0.1)
-
-
-def _requests(url: str) -> int:
-    found: int = httpx.get(f"{url.removesuffix('/v1')}/stats", params={"brief": 1}).json()["requests"]
-    return found
+def _call(app: Celery, numbers: range) -> None:
+    results = [app.send_task("call", args=(number,)) for number in numbers]
+    for result in results:
+        result.get(timeout=_PATIENCE_S)
 
 
 if __name__ == "__main__":
     given_url, calls = arguments()
     given_broker = sys.argv[3]
     if sys.argv[4:] == ["worker"]:
-        options = ["worker", f"--concurrency={_PROCESSES}", "--loglevel=ERROR", "--without-gossip", "--without-mingle"]
+        quiet = ["--loglevel=ERROR", "--without-gossip", "--without-mingle"]
+        options = ["worker", "--task-events", f"--concurrency={_PROCESSES}", *quiet]
         application(given_url, given_broker).worker_main(options)
     else:
         tell(measure(given_url, calls, given_broker))

@@ -16,7 +16,7 @@ _CALLS = 1_000
 def litellm(ground: Ground) -> None:
     """LiteLLM's acompletion, in the same run."""
     python = _environment(ground.arena.directory / "litellm", "litellm")
-    found = ms_a_call(peer("litellm_calls", ground.url, _CALLS, python=python))
+    found = ground.median("LiteLLM", lambda _: ms_a_call(peer("litellm_calls", ground.url, _CALLS, python=python)))
     ground.add("chat: LiteLLM, 256 at once, keeps nothing", found, "ms")
 
 
@@ -24,7 +24,7 @@ def cookbook(ground: Ground) -> None:
     """The OpenAI Cookbook's parallel script, as ``parareq`` ships it, in the same run."""
     python = _environment(ground.arena.directory / "cookbook", "parareq", "aiohttp", "tiktoken")
     encoding_for("gpt-4")  # unpacks the ranks, so that its tiktoken finds them offline
-    found = ms_a_call(peer("cookbook", ground.url, _CALLS, python=python))
+    found = ground.median("Cookbook", lambda _: ms_a_call(peer("cookbook", ground.url, _CALLS, python=python)))
     ground.add("chat: OpenAI Cookbook's script, appends to a file", found, "ms")
     ours = next((row.value for row in ground.rows if row.row == chat.OURS), None)
     if ours is None:

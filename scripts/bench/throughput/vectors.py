@@ -1,6 +1,7 @@
 """Embeddings: texts a second into pgvector with its index, against the bare fetch, COPY and index."""
 
 import json
+import statistics
 import time
 
 from db.engine import connect
@@ -27,19 +28,28 @@ def embeddings(ground: Ground) -> None:
     _embed(ground, "warm-vectors", range(_TEXTS, _TEXTS + 2 * BATCH))
     cpu, stored_s = _embed(ground, "vectors", range(_TEXTS))
     index_s = _index(ground)
-    bare = peer("embeddings_bare", f"{simulator.url}/v1", _TEXTS, arena.database_url)
+    cpus: list[float] = []
+
+    def bare_s(_: int) -> float:
+        bare = peer("embeddings_bare", f"{simulator.url}/v1", _TEXTS, arena.database_url)
+        cpus.append(ms_a_call(bare))
+        return bare.wall_s
+
+    bare_wall_s = ground.median("bare embeddings", bare_s)
     ground.add("embeddings: CPU a text", 1000 * cpu / _TEXTS, "ms")
-    ground.add("embeddings: bare aiohttp and binary COPY, CPU a text", ms_a_call(bare), "ms")
+    ground.add("embeddings: bare aiohttp and binary COPY, CPU a text", statistics.median(cpus), "ms")
     ground.add("embeddings: texts a second, stored", _TEXTS / stored_s, "1/s")
     ground.add("embeddings: texts a second, stored and indexed", _TEXTS / (stored_s + index_s), "1/s")
-    share = (bare.wall_s + index_s) / (stored_s + index_s)
+    share = (bare_wall_s + index_s) / (stored_s + index_s)
     ground.add("embeddings: against bare, with the index", share, "x", ">= 0.7", holds=share >= _GOAL)
-    ground.add("embeddings: against bare, without the index", bare.wall_s / stored_s, "x")
-    alone = peer("embeddings_single", f"{simulator.url}/v1", _ALONE, arena.database_url)
-    ground.add(
-        "embeddings: AsyncOpenAI, a text a request, a row a commit: texts a second", _ALONE / alone.wall_s, "1/s"
-    )
-    ahead = (_TEXTS / stored_s) / (_ALONE / alone.wall_s)
+    ground.add("embeddings: against bare, without the index", bare_wall_s / stored_s, "x")
+
+    def alone_s(_: int) -> float:
+        return peer("embeddings_single", f"{simulator.url}/v1", _ALONE, arena.database_url).wall_s
+
+    alone = _ALONE / ground.median("a text a request", alone_s)
+    ground.add("embeddings: AsyncOpenAI, a text a request, a row a commit: texts a second", alone, "1/s")
+    ahead = (_TEXTS / stored_s) / alone
     ground.add("embeddings: texts a second, ours against that", ahead, "x", ">= 20", holds=ahead >= _AHEAD)
 
 
