@@ -42,9 +42,8 @@ class LaneState:
     ease: float = 1.0
     knee: float = 1.0
     hits: int = 0
-    passed: int = 0
     hit_at: float = 0.0
-    cool: float = 0.0
+    cut: int = 0
     room: float = START
     slow: bool = True
     born: int = 0
@@ -92,7 +91,8 @@ class LaneState:
     def recover(self, now: float) -> None:
         """Easing ends, slowly around the knee, and only while calls come."""
         if self.ease < 1:
-            pace = min(0.1, max(0.003, abs(self.ease / self.knee - 1) / 2))
+            away = self.ease / self.knee - 1
+            pace = min(0.1, max(0.003, away * 0.3 if away > 0 else -away * 0.5))
             self.ease = min(1.0, self.ease * (1 + pace * min(1.0, now - self.eased)))
         self.eased = now
 
@@ -106,15 +106,32 @@ class LaneState:
         self.frozen = end
         self.pushed += end - start
 
-    def throttled(self, now: float) -> None:
-        """Counts a 429; a burst of them makes everything slower."""
+    def throttled(self, slot: float, now: float) -> None:
+        """Counts a 429 of a call booked in that second; a burst of them makes everything slower."""
+        if slot < self.cut:
+            return
         if now - self.hit_at > 10:
             self.hits, self.hit_at = 0, now
         self.hits += 1
-        if self.hits < 3 or now < self.cool:
+        if self.hits < 3:
             return
-        self.knee = max(0.05, self.ease * max(0.5, self.passed / (self.passed + self.hits)))
+        if self.adaptive():
+            self._make_room_smaller(now)
+        else:
+            self._slow_down(now)
+
+    def _slow_down(self, now: float) -> None:
+        sent = self.dimensions["requests"].window.between(self.hit_at, now)
+        if now - self.hit_at < 0.4 or sent < 5:
+            return
+        self.knee = max(0.05, self.ease * max(0.3, 1 - self.hits / max(sent, self.hits + 1)))
         self.ease = self.knee * 0.9
-        self.hits, self.passed, self.cool = 0, 0, now + 1.5
+        self.hits, self.hit_at, self.cut = 0, 0.0, math.floor(self._booked_until(now)) + 1
+
+    def _make_room_smaller(self, now: float) -> None:
         self.room = max(1, math.floor(min(self.room, len(self.intents) + 1) * 0.75))
         self.slow = False
+        self.hits, self.hit_at, self.cut = 0, 0.0, math.floor(now) + 1
+
+    def _booked_until(self, now: float) -> float:
+        return max([now, *(d.tat for d in self.dimensions.values() if d.paced and d.limit > 0)])

@@ -1,7 +1,7 @@
 -- What all calls to a provider share: its breaker, and the names of its models that have limits of their own.
 -- States are packed values, read and written once a script. One of another layout is a state that was lost.
 local PREFIX = 'llmsweep:gate:'
-local LAYOUT = 2
+local LAYOUT = 3
 local DAY = 86400
 local pack = cmsgpack and cmsgpack.pack or cjson.encode  -- fakeredis has no cmsgpack
 local unpack_state = cmsgpack and cmsgpack.unpack or cjson.decode

@@ -50,7 +50,7 @@ local function take_hints(l, hints, slot, now)
     hint(d, h[2], h[3], h[4], slot, now)
     dropped = set_limit(d, l.limits[d.name] or 0, now) or dropped
   end
-  if dropped then l.hits, l.cool = 0, now + 5 end  -- the 429s that follow are explained
+  if dropped then l.hits, l.hit_at, l.cut = 0, 0, math.floor(now) + 5 end  -- the 429s that follow are explained
 end
 
 -- Good answers to calls of a minute later tell no limit any more: there is another server behind the name.
@@ -77,11 +77,10 @@ local function settle(op, era, request, now)
   tell_breaker(l.p.b, op[3], op[6], op[8], now)
   if intent then take_hints(l, op[14], intent.slot, now) end
   if op[13] >= 0 then
-    throttled(l, now)
+    throttled(l, intent and intent.slot or now, now)
     freeze(l, op[13], now)
   elseif op[8] == 'good' then
     if intent then forget_hints(l, intent.slot, now) end
-    l.passed = l.passed + 1
     grow(l)
   end
   return 1

@@ -166,12 +166,11 @@ class Twin:
         if intent is not None:
             _take_hints(lane, hints, intent.slot, now)
         if freeze >= 0:
-            lane.throttled(now)
+            lane.throttled(now if intent is None else intent.slot, now)
             lane.freeze(freeze, now)
         elif health == "good":
             if intent is not None:
                 _forget_hints(lane, intent.slot, now)
-            lane.passed += 1
             lane.grow()
         return 1
 
@@ -265,7 +264,7 @@ def _take_hints(lane: LaneState, hints: list[list[Any]], slot: int, now: float) 
             d.take_hint(limit, remaining, reset_s, slot, now)
             dropped = d.set_limit(lane.told[number + 1], now) or dropped
     if dropped:
-        lane.hits, lane.cool = 0, now + 5
+        lane.hits, lane.hit_at, lane.cut = 0, 0.0, math.floor(now) + 5
 
 
 def _forget_hints(lane: LaneState, slot: int, now: float) -> None:

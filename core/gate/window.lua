@@ -63,6 +63,12 @@ local function used(d, t, since)
   return sum
 end
 
+-- What was booked between two instants, of the seconds at both ends in part.
+local function between(d, from, to)
+  local first, last = math.floor(from / d.width), math.floor(to / d.width)
+  return span(d, first, last) - span(d, first, first) * (from / d.width - first) - span(d, last, last) * (last + 1 - to / d.width)
+end
+
 -- When enough has left the window for `over` more.
 local function frees(d, over, now)
   local oldest = math.floor(now / d.width) - d.parts

@@ -56,6 +56,12 @@ class Window:
             total += self.n[oldest % self.slots] * (1 if self.width > 1 else 1 - (t - k))
         return total
 
+    def between(self, start: float, end: float) -> float:
+        """What was booked between two instants, of the seconds at both ends in part."""
+        first, last = math.floor(start / self.width), math.floor(end / self.width)
+        before = self._span(first, first) * (start / self.width - first)
+        return self._span(first, last) - before - self._span(last, last) * (last + 1 - end / self.width)
+
     def frees(self, over: float, now: float) -> float:
         """When enough has left the window for so much more."""
         oldest = math.floor(now / self.width) - self.parts

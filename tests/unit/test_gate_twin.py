@@ -235,6 +235,24 @@ TestGatesWithLimitsOfAllKinds = GatesWithLimitsOfAllKinds.TestCase
 TestGatesWithLimitsOfAllKinds.settings = SOME
 
 
+@pytest.mark.parametrize("machine", [Gates, GatesWithoutLimits])
+def test_both_find_the_same_limit_that_nobody_tells(machine: type[Gates]) -> None:
+    gates = machine()
+    gates.begin()
+    slowest, smallest = 1.0, 16.0
+    for turn in range(120):  # two calls a second, of which half a call too many
+        gates.now = round(gates.now + 0.5, 6)
+        gates.admit(tokens=1, worst=-1, again=True)
+        if gates.tickets:
+            refused = 20 <= turn < 80 and turn % 2
+            gates.settle(which=0, health="good", real=1, share=-1.0, freeze=0.3 if refused else -1, twice=False)
+        lane = gates.twin.lanes[PROVIDER]
+        slowest, smallest = min(slowest, lane.ease), min(smallest, lane.room)
+    assert slowest < 0.8 if machine is Gates else slowest == 1
+    assert smallest < 10 if machine is GatesWithoutLimits else smallest == 16
+    assert lane.ease > slowest or machine is GatesWithoutLimits
+
+
 def a_dimension(limit: int = 6000) -> Dimension:
     made = Dimension(ROWS[0])
     made.set_limit(limit, 1000.0)

@@ -155,9 +155,12 @@ async def test_a_limit_that_drops_and_rises_untold_is_found_by_its_429s() -> Non
     start = world.clock.now
     judge = Judge(rpm=3000, changes=[(start + 10, 900), (start + 50, 3000)])
     traffic = Traffic(world, judge, calls=200)
-    await traffic.run(50)
+    await traffic.run(20)
+    found = judge.refused
+    await traffic.run(30)
     assert judge.used(start + 20, start + 49)[0] >= 0.95
     assert judge.refused <= 0.15 * sum(at >= start + 10 for at, _ in judge.arrivals)
+    assert judge.refused - found <= 0.04 * sum(at >= start + 20 for at, _ in judge.arrivals)
     refused = judge.refused
     await traffic.run(45)
     assert judge.used(start + 80, start + 94)[0] >= 0.98
