@@ -116,10 +116,10 @@ class Rates:
 def _split(total: int, rate: Rate, *special: tuple[int, Rate | None], at: int) -> float:
     usd = 0.0
     for tokens, own in special:
-        if own is not None:
+        if tokens and own is not None:
             usd += tokens * own.at(at)
             total -= tokens
-    return usd + max(0, total) * rate.at(at)
+    return usd + total * rate.at(at) if total > 0 else usd
 
 
 def price(provider: str, model: str, usage: Usage, *, base_url: str = "", now: float) -> float | None:

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from core.errors import LedgerUnavailable, LlmsweepError
 from core.model import JobState, Outcome
@@ -19,7 +19,7 @@ _RETRY_S = (0.2, 0.5, 1.0, 2.0)
 @dataclass(slots=True, eq=False)
 class _Entry:
     outcome: Outcome
-    durable: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    durable: asyncio.Future[None]
 
 
 class Recorder:
@@ -54,7 +54,7 @@ class Recorder:
 
     async def record(self, outcome: Outcome) -> None:
         """Returns when the outcome is committed. Raises LlmsweepError when the ledger refuses it for good."""
-        entry = _Entry(outcome)
+        entry = _Entry(outcome, asyncio.get_running_loop().create_future())
         self._queue.append(entry)
         self._work.set()
         self._waiting += 1

@@ -6,8 +6,9 @@ from typing import Any
 import sqlalchemy
 
 from core.model import Answer, Modality
+from db.documents import load_json
 from db.engine import statement
-from db.rows import load_json, read_vector
+from db.rows import read_vector
 
 # The literal status lets the partial index serve the query.
 _CHAT = """

@@ -10,8 +10,9 @@ import sqlalchemy
 
 from core.errors import InputError
 from core.model import JsonObject
+from db.documents import dump_json
 from db.engine import transaction
-from db.rows import clean, dump_json
+from db.rows import clean
 
 _LONGEST, _LONGEST_PART = 1024, 255  # bytes, what file systems take
 

@@ -9,9 +9,10 @@ from typing import Any
 import sqlalchemy
 
 from core.model import JsonObject
+from db.documents import dump_json, load_json
 from db.engine import Cursor, transaction
 from db.legacy import LegacyRun
-from db.rows import clean, dump_json, int_array, json_array, load_json, text_array
+from db.rows import clean, int_array, json_array, text_array
 
 BATCH = "batch"
 

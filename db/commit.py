@@ -2,6 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 import sqlalchemy
 
@@ -135,8 +137,10 @@ def _write(cursor: Cursor, given: Sequence[Outcome], *, all_new: bool) -> None:
         tally = tallies[_tally_key(item.lease, item.call.provider, item.call.model)]
         tally.add_call(item.call)
         tally.add(late.taken_back.get(item.call.id))
-    for lease, job in _write_jobs(cursor, outcomes):
-        tallies[_tally_key(lease, lease.variant.provider, lease.variant.model)].add_job(job)
+    for lease, jobs in groupby(_write_jobs(cursor, outcomes), key=itemgetter(0)):
+        tally = tallies[_tally_key(lease, lease.variant.provider, lease.variant.model)]
+        for _, job in jobs:
+            tally.add_job(job)
     add_tallies(cursor, tallies)
 
 
@@ -206,18 +210,18 @@ def _write_jobs(cursor: Cursor, outcomes: Sequence[Outcome]) -> list[tuple[Lease
         _UPDATE_JOBS,
         (
             int_array(rows),
-            text_array(job.state for job in jobs),
-            text_array(job.fingerprint for job in jobs),
-            int_array(job.call_id for job in jobs),
-            json_array(job.result for job in jobs),
-            json_array(job.error for job in jobs),
-            int_array(job.attempts for job in jobs),
-            text_array("t" if job.cached else "f" for job in jobs),
-            int_array(part.usage.prompt for part in parts),
-            int_array(part.usage.completion for part in parts),
-            int_array(part.usage.cached for part in parts),
-            int_array(part.usage.reasoning for part in parts),
-            int_array(part.nano for part in parts),
+            text_array([job.state for job in jobs]),
+            text_array([job.fingerprint for job in jobs]),
+            int_array([job.call_id for job in jobs]),
+            json_array([job.result for job in jobs]),
+            json_array([job.error for job in jobs]),
+            int_array([job.attempts for job in jobs]),
+            text_array(["t" if job.cached else "f" for job in jobs]),
+            int_array([part.usage.prompt for part in parts]),
+            int_array([part.usage.completion for part in parts]),
+            int_array([part.usage.cached for part in parts]),
+            int_array([part.usage.reasoning for part in parts]),
+            int_array([part.nano for part in parts]),
         ),
     )
     return [rows[job_id][:2] for (job_id,) in cursor.fetchall()]

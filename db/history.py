@@ -7,8 +7,8 @@ from datetime import datetime
 import sqlalchemy
 
 from core.model import CallStatus, JsonObject, Modality
+from db.documents import load_json
 from db.engine import transaction
-from db.rows import load_json
 
 _LOOKED_AT = 50_000  # rows, the newest along an index, whoever's they are
 _KEPT = 2_000

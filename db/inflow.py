@@ -9,8 +9,9 @@ from psycopg2.errors import UniqueViolation
 from core.errors import InputError
 from core.model import JobDraft
 from core.sweep import SweepSpec
+from db.documents import dump_json
 from db.engine import Cursor
-from db.rows import clean, copy, dump_json, json_field, line, text_field
+from db.rows import clean, copy, json_field, line, text_field
 from db.waves import blocks
 
 LONGEST_KEY = 1000

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from core.model import CallRecord, CallStatus, Outcome
+from db.documents import load_json
 from db.engine import Cursor
-from db.rows import load_json, nano
+from db.rows import nano
 from db.tally import Tally
 
 REPLACES = "replaces"

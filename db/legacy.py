@@ -12,8 +12,8 @@ from sqlalchemy import exc as sa_exc
 
 from core.errors import InputError
 from core.model import JsonObject
+from db.documents import dump_json, load_json
 from db.foreign import describe_error, open_engine, start_deadline
-from db.rows import dump_json, load_json
 
 TABLE = "inference_runs"
 

@@ -7,9 +7,10 @@ from typing import Any
 import sqlalchemy
 
 from core.model import JobState, ResultRow, SweepState, Usage
+from db.documents import load_json
 from db.engine import transaction
 from db.progress import status, unknown_sweep
-from db.rows import load_json, read_vector, usd
+from db.rows import read_vector, usd
 from db.specs import Plan, load_plan
 
 _PAGE = 2048  # jobs that are held at once; fewer with vectors of thousands of dimensions

@@ -1,7 +1,5 @@
 """Values as PostgreSQL reads them: lines of COPY's text format, array literals, JSON, pgvector's wire format."""
 
-import json
-import re
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -9,10 +7,10 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
-import orjson
 
 from core.errors import LedgerRefused
 from core.model import CallRecord, Usage, Vector, VectorRecord
+from db.documents import dump_json
 from db.engine import Cursor
 
 NULL = b"\\N"
@@ -33,29 +31,6 @@ _COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack("!ii", 0, 0)
 _COPY_TRAILER = struct.pack("!h", -1)
 
 
-_HUGE = re.compile(r"\d{19}")
-
-
-def dump_json(value: Any) -> bytes:
-    """Compact JSON that the type ``json`` takes whatever a provider sent: NUL, lone surrogates, huge integers."""
-    try:
-        return orjson.dumps(value, default=_plain)
-    except TypeError:
-        return json.dumps(value, default=_plain, separators=(",", ":")).encode()
-
-
-def load_json(value: str | None) -> Any:
-    """The reverse; None stays None."""
-    if value is None:
-        return None
-    if _HUGE.search(value):
-        return json.loads(value)  # orjson reads integers beyond 64 bits as floats
-    try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError:
-        return json.loads(value)
-
-
 def copy(cursor: Cursor, table: str, columns: str, lines: Iterable[bytes]) -> None:
     """COPY of lines that the functions below have made."""
     cursor.copy_expert(f"COPY {table} ({columns}) FROM STDIN", BytesIO(b"".join(lines)))
@@ -73,9 +48,9 @@ def json_field(value: Mapping[str, Any] | None) -> bytes:
 
 def text_field(value: str) -> bytes:
     """Any text but NUL, which PostgreSQL cannot hold and which is dropped."""
+    if value.isascii() and value.isprintable() and "\\" not in value:
+        return value.encode()
     raw = value.encode("utf-8", "replace")
-    if raw.isascii() and value.isprintable() and b"\\" not in raw:
-        return raw
     escaped = raw.replace(b"\0", b"").replace(b"\\", b"\\\\")
     return escaped.replace(b"\t", b"\\t").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
 
@@ -97,7 +72,9 @@ def usd(nanos: int) -> float:
 
 def bounded(usage: Usage) -> Usage:
     """Counts that fit the columns, whatever a provider claims."""
-    if min(usage.prompt, usage.completion, usage.cached, usage.reasoning) >= 0 and usage.total <= _MOST_TOKENS:
+    prompt, completion = usage.prompt, usage.completion
+    fits = prompt >= 0 and completion >= 0 and prompt + completion <= _MOST_TOKENS
+    if fits and usage.cached >= 0 and usage.reasoning >= 0:
         return usage
     names = ("prompt", "completion", "cached", "reasoning")
     return replace(usage, **{name: min(max(getattr(usage, name), 0), _MOST_TOKENS // 2) for name in names})
@@ -151,30 +128,28 @@ def read_vector(wire: memoryview | bytes) -> Vector:
 
 def int_array(values: Iterable[int | None]) -> str:
     """An array literal of integers."""
-    return "{" + ",".join("NULL" if value is None else str(value) for value in values) + "}"
+    return "{" + str(list(values))[1:-1].replace("None", "NULL") + "}"
 
 
 def text_array(values: Iterable[str | None]) -> str:
     """An array literal of texts."""
-    return "{" + ",".join("NULL" if value is None else _quoted(value) for value in values) + "}"
+    return "{" + ",".join(["NULL" if value is None else _quoted(value) for value in values]) + "}"
 
 
 def json_array(values: Iterable[Mapping[str, Any] | None]) -> str:
     """An array literal of JSON texts, for a cast to ``json[]``."""
-    return text_array(None if value is None else dump_json(value).decode() for value in values)
+    return text_array([None if value is None else dump_json(value).decode() for value in values])
 
 
 def _quoted(value: str) -> str:
+    if value.isalnum():
+        return f'"{value}"'
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\0", "") + '"'
 
 
 def _money(amount: float | None) -> bytes:
     nanos = nano(amount)
     return NULL if nanos is None else b"%d.%09d" % divmod(nanos, NANO)
-
-
-def _plain(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else str(value)
 
 
 def _vector_tuple(record: VectorRecord) -> bytes:

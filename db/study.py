@@ -10,8 +10,9 @@ import sqlalchemy
 from core.errors import InputError
 from core.model import CallStatus, JsonObject, Modality
 from db.answers import answer_text
+from db.documents import dump_json, load_json
 from db.engine import Cursor, transaction
-from db.rows import clean, dump_json, load_json
+from db.rows import clean
 
 Bucket = Literal["minute", "hour", "day"]
 BUCKETS: tuple[Bucket, ...] = ("minute", "hour", "day")

@@ -10,9 +10,10 @@ import sqlalchemy
 from core.errors import InputError
 from core.model import JobDraft, SweepState
 from core.sweep import SweepSpec
+from db.documents import dump_json
 from db.engine import AlreadyThere, Cursor, connect, transaction
 from db.inflow import Inflow
-from db.rows import dump_json, int_array
+from db.rows import int_array
 from db.specs import NOTIFY
 
 _KEPT = 1_000  # problems: every status reads them, and a source may have millions

@@ -1,6 +1,6 @@
 """What outcomes add to a sweep's counts. Pure, shared by the ledger and its in-memory twin."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 
 from core.model import CallRecord, CallStatus, JobResult, JobState, Outcome, Usage
@@ -62,8 +62,9 @@ class Tally:
 
     def add_job(self, job: JobResult) -> None:
         """Counts a job that has just reached its final state."""
-        self.done += job.state is JobState.DONE
-        self.cached += job.state is JobState.DONE and job.cached
+        if job.state is JobState.DONE:
+            self.done += 1
+            self.cached += job.cached
         self.fallback += job.state is JobState.FALLBACK
         self.failed += job.state is JobState.FAILED
         self.cancelled += job.state is JobState.CANCELLED
@@ -88,16 +89,14 @@ class Share:
 _NOTHING = Share()
 
 
-def shares(outcome: Outcome) -> Iterator[tuple[JobResult, Share]]:
+def shares(outcome: Outcome) -> Iterable[tuple[JobResult, Share]]:
     """Splits the calls of an outcome among its jobs: whole numbers, and their sum is the calls' sum."""
     paying = [job for job in outcome.jobs if not job.cached]
     calls = (*outcome.calls, *outcome.earlier)
     if not calls or not paying:
-        yield from ((job, _NOTHING) for job in outcome.jobs)
-        return
+        return [(job, _NOTHING) for job in outcome.jobs]
     parts = iter(_split(calls, len(paying)))
-    for job in outcome.jobs:
-        yield job, _NOTHING if job.cached else next(parts)
+    return [(job, _NOTHING if job.cached else next(parts)) for job in outcome.jobs]
 
 
 def _split(calls: Sequence[CallRecord], count: int) -> list[Share]:

@@ -9,10 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import redis.asyncio as aioredis
 import uvloop
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from core.admission import Entrance
 from core.cache.redis import RedisCache
@@ -21,7 +18,6 @@ from core.channels import Channel, Slots
 from core.clock import SystemClock
 from core.company import Company
 from core.engine import Engine
-from core.errors import InputError
 from core.gate.redis import RedisGate
 from core.heartbeat import Heartbeat
 from core.hedging import Hedges
@@ -38,12 +34,12 @@ from db.ledger import PostgresLedger
 from tasks import registry
 from workers.metrics import CountedGate, CountedLedger, Metrics
 from workers.owner import owner_name
+from workers.redis_client import redis_client
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-_CONNECTIONS = 16
 _PATIENCE_S = 25.0  # after SIGTERM, for a ledger that is away: whoever runs containers kills after 30
 _QUIET_S = 3.0  # without a call in flight, after that: nothing is waited for but a server of ours
 _LOOK_EVERY_S = 0.25
@@ -81,8 +77,8 @@ class Runtime:
         self._draining: asyncio.Task[None] | None = None
         self._channels: dict[str, Channel] = {}
         self._ledger = PostgresLedger(settings.database_url, lease_s=settings.chunk_lease_s)
-        self._gate_client = _client(settings.redis_url)
-        self._cache_client = _client(settings.cache())
+        self._gate_client = redis_client(settings.redis_url)
+        self._cache_client = redis_client(settings.cache())
         self._clock = SystemClock()
         self.metrics = None if settings.metrics_port is None else Metrics(_metered(), self._gate_status)
         self._loop = _start_loop()
@@ -215,28 +211,11 @@ class Runtime:
 @asynccontextmanager
 async def cache_of(settings: Settings) -> AsyncIterator[RedisCache]:
     """The cache alone, for those who look at it or clear it."""
-    client = _client(settings.cache())
+    client = redis_client(settings.cache())
     try:
         yield RedisCache(client, SystemClock())
     finally:
         await client.aclose()
-
-
-def _client(url: str) -> aioredis.Redis:
-    if not url:
-        raise InputError("REDIS_URL is not set", hint="start the embedded servers with `sweep up`, or set REDIS_URL")
-    # Bounded and blocking: a thousand calls in flight must not open a thousand connections.
-    pool = aioredis.BlockingConnectionPool.from_url(
-        url,
-        max_connections=_CONNECTIONS,
-        timeout=5,
-        socket_timeout=10,
-        socket_connect_timeout=5,
-        socket_keepalive=True,
-        health_check_interval=15,
-        retry=Retry(NoBackoff(), 0),  # the gate and the engine have their own patience, and know what may be repeated
-    )
-    return aioredis.Redis.from_pool(pool)
 
 
 def _start_loop() -> _Loop:

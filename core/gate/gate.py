@@ -70,11 +70,13 @@ class ScriptedGate(ABC):
 
     async def admit(self, ask: Ask) -> Admission:
         """Asks for one call. Never sleeps."""
-        admission = await self._asked(ask)
+        op = self._admit_op(ask)
+        admission = self._admission(ask, op[1], await self._run(op))
         if self._spent is None or not isinstance(admission, Wait) or admission.reason != BUDGET_UNKNOWN:
             return admission
         await self.set_spent(ask.sweep_id, await self._spent(ask.sweep_id))
-        return await self._asked(ask)
+        op = self._admit_op(ask)
+        return self._admission(ask, op[1], await self._run(op))
 
     async def turn(self, ticket: Ticket) -> None:
         """Sleeps until the ticket's call may go, behind any freeze that this process has heard of meanwhile."""
@@ -124,24 +126,21 @@ class ScriptedGate(ABC):
     def _of(self, provider: str) -> Limits:
         return self._limits_of(provider) if callable(self._limits_of) else self._limits_of.get(provider, Limits())
 
-    async def _asked(self, ask: Ask) -> Admission:
-        op = self._admit_op(ask)
-        return self._admission(ask, op[1], await self._run(op))
-
     def _admit_op(self, ask: Ask) -> Op:
         own = ask.model in self._of(ask.provider).models
+        tokens = max(0, ask.tokens)
         return [
             "admit",
             f"{ask.provider}/{ask.model}" if own else ask.provider,
             ask.call_id,
             _learned_by(ask),
-            max(0, ask.tokens),
+            tokens,
             ask.sweep_id,
             nano(ask.worst_usd),
             nano(ask.budget_usd, up=False),
             self._places.get(ask.call_id, 0),
             _dump(ask),
-            min(max(0, ask.output_tokens), max(0, ask.tokens)),
+            min(ask.output_tokens, tokens) if ask.output_tokens > 0 else 0,
         ]
 
     def _admission(self, ask: Ask, lane: str, answer: list[Any]) -> Admission:

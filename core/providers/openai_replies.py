@@ -101,4 +101,4 @@ def _object(value: Any) -> Mapping[str, Any]:
 
 def number(value: Any) -> int:
     """A count of tokens; whatever is none counts as 0."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    return value if type(value) is int and value > 0 else 0

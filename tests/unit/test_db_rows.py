@@ -19,7 +19,7 @@ from core.model import (
     Variant,
     VectorRecord,
 )
-from db import rows
+from db import documents, rows
 from db.tally import shares
 from tests.records import call
 
@@ -85,11 +85,11 @@ ANY_TEXT = st.text(st.characters(exclude_categories=[]))
 
 @given(st.dictionaries(ANY_TEXT, ANY_TEXT | st.integers()))
 def test_any_json_comes_back_as_it_went(value: dict[str, str | int]) -> None:
-    assert rows.load_json(rows.dump_json(value).decode()) == value
+    assert documents.load_json(documents.dump_json(value).decode()) == value
 
 
 def test_json_that_holds_foreign_values_is_still_json() -> None:
-    assert json.loads(rows.dump_json({"a": math.nan, "b": set})) == {"a": None, "b": "<class 'set'>"}
+    assert json.loads(documents.dump_json({"a": math.nan, "b": set})) == {"a": None, "b": "<class 'set'>"}
 
 
 @given(ANY_TEXT)
