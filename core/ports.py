@@ -187,6 +187,7 @@ class GateStatus:
     tpm_used: int = 0  # tokens in the last 60 s
     in_flight: int = 0
     frozen_s: float = 0.0
+    told: Limits = field(default_factory=Limits)  # by its headers, not by the settings
 
 
 class Gate(Protocol):

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from core.gate.rows import ROWS, told
+from core.gate.rows import ROWS, by_headers, told
 from core.model import Modality
 from core.ports import (
     Admission,
@@ -109,13 +109,14 @@ class ScriptedGate(ABC):
 
     async def status(self, provider: str) -> GateStatus:
         """The provider's gate at a glance."""
-        breaker, requests, tokens, in_flight, frozen = await self._run(["status", provider])
+        breaker, requests, tokens, in_flight, frozen, hints = await self._run(["status", provider])
         return GateStatus(
             breaker=breaker,
             rpm_used=round(requests),
             tpm_used=round(tokens),
             in_flight=int(in_flight),
             frozen_s=frozen,
+            told=by_headers(hints),
         )
 
     def _limits(self, lane: str) -> list[int]:

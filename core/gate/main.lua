@@ -38,22 +38,26 @@ local function forget(op, era, request, now)
   return 1
 end
 
--- {'status', provider}: of all its lanes. Who looks need not know the limits, and changes nothing.
+-- {'status', provider}: of all its lanes, with the limits that headers have told: {lane, row, limit}. Who looks need not know the limits, and changes nothing.
 local function status(op, era, request, now)
   local p = provider(op[2], now)
   local state = p.b.state
   if state == 'open' and now >= p.b.till then state = 'half_open' end
-  local requests, tokens, flying, frozen = 0, 0, 0, 0
+  local requests, tokens, flying, frozen, hints = 0, 0, 0, 0, {}
   for _, name in ipairs(p.lanes) do
     local l = lanes[name] or read_state('provider:' .. name)
     if l then
       requests = requests + (l.d.requests and used(l.d.requests, now, 0) or 0)
       tokens = tokens + (l.d.tokens and used(l.d.tokens, now, 0) or 0)
       frozen = math.max(frozen, l.frozen - now)
+      for row, d in pairs(l.d) do
+        if d.hint > 0 then hints[#hints + 1] = { name, row, d.hint } end
+      end
     end
     flying = flying + redis.call('HLEN', PREFIX .. 'intents:' .. name)
   end
-  return { state, requests, tokens, flying, frozen }
+  table.sort(hints, function(a, b) return a[1] < b[1] or a[1] == b[1] and a[2] < b[2] end)
+  return { state, requests, tokens, flying, frozen, hints }
 end
 
 local OPS = {

@@ -1,6 +1,7 @@
 """What a quota may be counted in, as data: the script and its twin loop over these rows."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from core.ports import Limits
@@ -29,6 +30,9 @@ ROWS = (
 )
 
 
+_FIELDS = dict(zip((row.name for row in ROWS), ("rpm", "tpm", "itpm", "otpm", "rpd", "tpd"), strict=True))
+
+
 def told(limits: Limits) -> list[int]:
     """Calls in flight, then a limit a row; 0: none."""
     known = (limits.in_flight, limits.rpm, limits.tpm, limits.itpm, limits.otpm, limits.rpd, limits.tpd)
@@ -42,3 +46,12 @@ def in_force(limits: Mapping[str, Sequence[int]]) -> dict[str, Any]:
         "rows": [list(ROWS[at - 1]) for at in needed],
         "limits": {lane: [given[0], *(given[at] for at in needed)] for lane, given in limits.items()},
     }
+
+
+def by_headers(hints: Iterable[tuple[str, str, int]]) -> Limits:
+    """Limits that headers have told, as (lane, row, limit)."""
+    found: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+    for lane, row, limit in hints:
+        found[lane.partition("/")[2]][_FIELDS[row]] = int(limit)
+    models = {model: Limits(**limits) for model, limits in found.items() if model}
+    return Limits(**found[""], models=models)

@@ -112,7 +112,9 @@ class Twin:
         lanes = self._lanes_of(provider)
         requests, tokens = (sum(lane.dimensions[name].used(now) for lane in lanes) for name in ("requests", "tokens"))
         flying = sum(len(lane.intents) for lane in lanes)
-        return [state, requests, tokens, flying, max([0.0, *(lane.frozen - now for lane in lanes)])]
+        frozen = max([0.0, *(lane.frozen - now for lane in lanes)])
+        hints = sorted([lane.name, row, d.hint] for lane in lanes for row, d in lane.dimensions.items() if d.hint > 0)
+        return [state, requests, tokens, flying, frozen, hints]
 
     def _set_spent(self, sweep: int, spent: int, *, now: float) -> int:
         del now

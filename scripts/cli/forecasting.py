@@ -13,15 +13,14 @@ from scripts import embedded
 from scripts.cli import render
 from scripts.cli.common import Wish
 from scripts.forecast.assume import read
-from scripts.forecast.run import forecast
+from scripts.forecast.run import Servers, forecast
 from scripts.forecast.values import Forecast, Span, Told
 
 
 def show(spec: SweepSpec, wish: Wish) -> None:
     """Prints the forecast. Raises InputError."""
     given = read(wish.assume, workers=wish.workers)
-    database_url, broker_url = _servers()
-    found, problems = forecast(spec, given, database_url=database_url, broker_url=broker_url)
+    found, problems = forecast(spec, given, _servers())
     for problem in problems:
         render.talk(f"left out: {problem.where}: {problem.what}")
     render.talk("simulated; nothing was stored, no provider was asked")
@@ -35,14 +34,15 @@ def show(spec: SweepSpec, wish: Wish) -> None:
         raise typer.Exit(1)
 
 
-def _servers() -> tuple[str, str]:
-    """Addresses of servers that are there already; empty where there are none: a forecast starts nothing."""
+def _servers() -> Servers:
+    """Those that are there already: a forecast starts nothing."""
     loaded = settings()
     try:
         urls = embedded.resolve(loaded, start=False)
     except (InputError, Unavailable):
-        return loaded.database_url, ""
-    return urls["DATABASE_URL"], loaded.broker_url or urls["REDIS_URL"]
+        return Servers(database_url=loaded.database_url)
+    redis_url = urls["REDIS_URL"]
+    return Servers(database_url=urls["DATABASE_URL"], broker_url=loaded.broker_url or redis_url, redis_url=redis_url)
 
 
 def _answer(found: Forecast) -> Table:

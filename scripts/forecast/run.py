@@ -14,7 +14,7 @@ from core.sweep import Target as Asked
 from core.tokens import count
 from db.specs import plan
 from db.waves import blocks
-from scripts.forecast import surroundings
+from scripts.forecast import quotas, surroundings
 from scripts.forecast.assume import Given
 from scripts.forecast.backends import SWEEP_ID
 from scripts.forecast.earlier import Results, needed
@@ -35,9 +35,19 @@ _RULES_ANSWERS = 16
 _LEARNED = 256  # calls; the gate remembers some two hundred
 
 
-def forecast(
-    spec: SweepSpec, given: Given, *, database_url: str = "", broker_url: str = ""
-) -> tuple[Forecast, list[Problem]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Servers:
+    """Where something may be known already; empty: there is no such server."""
+
+    database_url: str = ""
+    broker_url: str = ""
+    redis_url: str = ""
+
+
+_NO_SERVERS = Servers()
+
+
+def forecast(spec: SweepSpec, given: Given, servers: Servers = _NO_SERVERS) -> tuple[Forecast, list[Problem]]:
     """How long a sweep would take and what it would cost; what its source had to leave out. Raises InputError."""
     problems: list[Problem] = []
     whole = _WHOLE_EMBEDDING if spec.kind == "embedding" else WHOLE
@@ -45,9 +55,9 @@ def forecast(
     found = sample(drafts, whole)
     if not found.count:
         raise InputError("nothing to do: the input gives no job")
-    past = Past.of(database_url)
+    past = Past.of(servers.database_url)
     try:
-        return _Study(spec=spec, found=found, given=given, past=past).answer(broker_url, whole), problems
+        return _Study(spec=spec, found=found, given=given, servers=servers, past=past).answer(whole), problems
     finally:
         past.close()
 
@@ -59,6 +69,7 @@ class _Study:
     spec: SweepSpec
     found: Sample
     given: Given
+    servers: Servers
     past: Past
     results: Results | None = None
     meter: Remembering = field(default_factory=lambda: Remembering(Meter(settings())))
@@ -67,13 +78,13 @@ class _Study:
     def _kind(self) -> SweepKind:
         return kind_of(self.spec.kind)
 
-    def answer(self, broker_url: str, whole: int) -> Forecast:
+    def answer(self, whole: int) -> Forecast:
         """Looks around, simulates, and adds up."""
         if keys := needed(self.found.drafts):
             variant, options = self.spec.variants()[0], self.spec.options
             self.results = Results(kind=self._kind, variant=variant, options=options, needed=keys)
             self.past.texts = True
-        situation, told = self._look_around(broker_url)
+        situation, told = self._look_around()
         variants = len(self.spec.variants())
         found = estimate(self.found.count, self._work, situation, variants=variants, whole=whole)
         totals = Totals(spec=self.spec, situation=situation, estimate=found, told=tuple(told), past=self.past.why)
@@ -98,12 +109,12 @@ class _Study:
             results=self.results,
         )
 
-    def _look_around(self, broker_url: str) -> tuple[Situation, list[Told]]:
+    def _look_around(self) -> tuple[Situation, list[Told]]:
         targets = list(dict.fromkeys((*self.spec.targets, *self.spec.reroute)))
         asked = list(dict.fromkeys(target.provider for target in self.spec.targets))
-        workers, cores, about_workers = surroundings.workers(broker_url, asked, self.given)
+        workers, cores, about_workers = surroundings.workers(self.servers.broker_url, asked, self.given)
         everyone = list(dict.fromkeys(target.provider for target in targets))
-        limits, concurrency, about_limits = surroundings.limits(everyone, self.given)
+        limits, concurrency, about_limits = quotas.limits(self.servers.redis_url, everyone, self.given)
         counts = self.spec.budget_usd is not None or any(each.tpm is not None for each in limits.values())
         machinery, about_cpu = surroundings.machinery(
             self.spec, self._kind, Meter(settings()), self.found.drafts, self.given, counts=counts

@@ -1,16 +1,15 @@
-"""Who will work, within which limits, and what a job takes of a worker's core."""
+"""Who will work, and what a job takes of a worker's core."""
 
 import os
 import statistics
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 
 from core.errors import Unavailable
 from core.fingerprint import fingerprint
 from core.model import ChatRequest, Job, JobDraft, Modality
-from core.ports import Kind, Limits, Meter
-from core.settings import PREFIXES, RULES, provider_settings, settings
+from core.ports import Kind, Meter
+from core.settings import RULES, settings
 from core.sweep import SweepSpec
 from scripts.forecast.assume import Given
 from scripts.forecast.values import Machinery, Told, Worker
@@ -50,30 +49,6 @@ def workers(broker_url: str, providers: Sequence[str], given: Given) -> tuple[tu
             ),
         ],
     )
-
-
-def limits(providers: Iterable[str], given: Given) -> tuple[dict[str, Limits], dict[str, int], list[Told]]:
-    """The providers' limits and calls in flight, a worker."""
-    found: dict[str, Limits] = {}
-    concurrency: dict[str, int] = {}
-    told: list[Told] = []
-    for name in providers:
-        loaded = None if name == RULES else provider_settings(name)
-        rpm = given.rpm or (loaded.rate_limit_rpm if loaded else None)
-        tpm = given.tpm or (loaded.rate_limit_tpm if loaded else None)
-        at_once = loaded.max_concurrent_requests if loaded else 256
-        found[name] = replace(loaded.limits() if loaded else Limits(), rpm=rpm, tpm=tpm)
-        concurrency[name] = given.concurrency or at_once
-        prefix = PREFIXES.get(name, "")
-        for label, value, own, setting in (
-            ("rpm", rpm, given.rpm, "RATE_LIMIT_RPM"),
-            ("tpm", tpm, given.tpm, "RATE_LIMIT_TPM"),
-            ("concurrency", concurrency[name], given.concurrency, "MAX_CONCURRENT_REQUESTS"),
-        ):
-            source = "given" if own is not None else f"{prefix}{setting}" if value is not None else "no limit is set"
-            unit = "calls in flight, a worker" if label == "concurrency" else "a minute"
-            told.append(Told(name=f"{name} {label}", value=value, unit=unit, source=source))
-    return found, concurrency, told
 
 
 def machinery(

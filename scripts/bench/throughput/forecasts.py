@@ -74,6 +74,13 @@ _CASES = (
         simulator={"latency": _LATENCY, "tpm": 200_000},
         settings={"OPENAI_RATE_LIMIT_TPM": "200000"},
     ),
+    _Case(
+        name="2,400 requests a minute, told by headers only",
+        model="gpt-4.1-nano",
+        jobs=1_600,
+        history=400,
+        simulator={"latency": _LATENCY, "rpm": 2400},
+    ),
 )
 
 

@@ -177,6 +177,7 @@ async def test_limits_come_from_headers_where_the_settings_tell_none(world: Worl
     hints = (LimitHint(dimension="requests", limit=60),)
     await gate.settle(await ticket_for(world, gate, an_ask(1)), good(10, limits=hints))
     assert len(granted([await gate.admit(an_ask(i)) for i in range(2, 30)])) <= 2
+    assert (await gate.status("p")).told == Limits(rpm=60)
 
 
 async def test_a_limit_that_good_answers_tell_no_more_is_forgotten_a_minute_later(world: World) -> None:

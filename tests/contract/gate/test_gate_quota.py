@@ -268,7 +268,9 @@ async def test_a_models_429_and_headers_change_its_own_schedule_only(world: Worl
     await gate.settle(ticket, neutral(freeze_s=3600))
     assert isinstance(await ticket_for(world, gate, an_ask(50, model="own")), Ticket)
     assert isinstance(await gate.admit(an_ask(41)), Wait)
-    assert (await gate.status("p")).frozen_s > 3000
+    status = await gate.status("p")
+    assert status.frozen_s > 3000
+    assert status.told == Limits(models={"own": Limits(rpm=60)})
 
 
 async def test_an_intent_of_a_models_own_schedule_is_forgotten_like_any_other(world: World) -> None:
