@@ -1,9 +1,9 @@
 """Clients of the Redis servers, as a worker uses them."""
 
-import hiredis
 import redis.asyncio as aioredis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.connection import HiredisRespSerializer
 from redis.typing import EncodableT
 
 from core.errors import InputError
@@ -12,12 +12,11 @@ _CONNECTIONS = 16
 
 
 class _Connection(aioredis.Connection):
-    """hiredis writes the commands, which redis-py lets it do for the blocking client only; it joins strings itself."""
+    """Commands are written by hiredis, as redis-py has it done in its blocking client; here it would join strings."""
 
     def pack_command(self, *args: EncodableT) -> list[bytes]:
-        first, *rest = args
-        words = first.encode().split() if isinstance(first, str) else [first]  # "SCRIPT LOAD" is two arguments
-        return [hiredis.pack_command((*words, *rest))]
+        packed: list[bytes] = HiredisRespSerializer().pack(*args)  # type: ignore[arg-type]  # each is annotated as all
+        return packed
 
 
 def redis_client(url: str) -> aioredis.Redis:

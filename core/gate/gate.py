@@ -70,7 +70,7 @@ class ScriptedGate(ABC):
 
     async def admit(self, ask: Ask) -> Admission:
         """Asks for one call. Never sleeps."""
-        op = self._admit_op(ask)
+        op = self._admit_op(ask)  # here and not in a coroutine of its own: every call goes through it
         admission = self._admission(ask, op[1], await self._run(op))
         if self._spent is None or not isinstance(admission, Wait) or admission.reason != BUDGET_UNKNOWN:
             return admission

@@ -5,15 +5,15 @@ local START = 16  -- calls at once where no limit is known; three times as many 
 local function new_lane(now)
   return {
     v = LAYOUT, d = {}, models = {}, frozen = 0, pushed = 0, line = 0,
-    ease = 1, eased = now, knee = 1, hits = 0, hit_at = 0, cut = 0, room = START, slow = true, born = 0,
+    ease = 1, eased = now, knee = 1, hits = 0, hit_at = 0, hit_pushed = 0, cut = 0, room = START, slow = true, born = 0,
   }
 end
 
 -- Easing after a burst of 429s ends the faster, the farther from the knee, the speed at which the burst came: there the
 -- limit is that nobody tells, or it was (the idea of CUBIC, RFC 9438). Beyond it more slowly: the provider's bucket hides for
--- a while that its limit is exceeded. Only while calls come.
+-- a while that its limit is exceeded. Only while calls come and go.
 local function recover(l, now)
-  if l.ease < 1 then
+  if l.ease < 1 and now >= l.frozen then
     local away = l.ease / l.knee - 1
     local pace = math.min(0.1, math.max(0.003, away > 0 and away * 0.3 or -away * 0.5))
     l.ease = math.min(1, l.ease * (1 + pace * math.min(1, now - l.eased)))
@@ -35,7 +35,7 @@ local function put_in_force(l, d, now)
   d.ease = d.h and l.ease or 1
   l.live[#l.live + 1] = d
   l.counted[d.counts] = true
-  return set_limit(d, l.limits[d.name] or 0, now)
+  return set_limit(d, l.limits[d.name] or 0, math.max(now, l.frozen))
 end
 
 local function lane(name, era, request, now)
@@ -76,14 +76,6 @@ local function save_lanes()
   end
 end
 
-local function booked_until(l, now)
-  local t = now
-  for _, d in ipairs(l.live) do
-    if d.h and d.limit > 0 then t = math.max(t, d.tat) end
-  end
-  return t
-end
-
 -- Bookings ahead move behind a freeze, in their order and with their distances: clients hear of `pushed`.
 local function freeze(l, duration, now)
   local from = math.max(now, l.frozen)
@@ -104,31 +96,43 @@ local function adaptive(l)
   return true
 end
 
--- Nobody told the truth about the limit. It is taken to be the share that passed of what was sent since the first 429, and
--- everything goes a tenth slower than that. What is booked ahead goes at the old pace: its 429s, in seconds before `cut`, say
--- nothing about the new one.
-local function slow_down(l, now)
-  local sent = between(l.d.requests, l.hit_at, now)
-  if now - l.hit_at < 0.4 or sent < 5 then return end
-  l.knee = math.max(0.05, l.ease * math.max(0.3, 1 - l.hits / math.max(sent, l.hits + 1)))
-  l.ease = l.knee * 0.9
-  l.hits, l.hit_at, l.cut = 0, 0, math.floor(booked_until(l, now)) + 1
+local function forget_hits(l)
+  l.hits, l.hit_at, l.hit_pushed = 0, 0, 0
 end
 
--- Too many at once; those that are in flight now say nothing about fewer.
+-- From here on it goes at another pace: 429s of what is booked already say nothing about that.
+local function begin_anew(l, now)
+  forget_hits(l)
+  l.cut = math.max(math.floor(now), l.d.requests.head) + 1
+end
+
+-- Nobody told the truth about the limit. It is taken to be the share that passed of what was sent since the first 429, and
+-- everything goes a tenth slower than that. A few calls are no sample, unless all are refused.
+local function slow_down(l, now, age)
+  local sent = between(l.d.requests, l.hit_at, now)
+  if age < 0.4 or sent < 5 and l.hits < sent then return end
+  l.knee = math.max(0.05, l.ease * math.max(0.3, 1 - l.hits / math.max(sent, l.hits + 1)))
+  l.ease = l.knee * 0.9
+  begin_anew(l, now)
+end
+
+-- Too many at once.
 local function make_room_smaller(l, now)
   l.room = math.max(1, math.floor(math.min(l.room, l.flying + 1) * 0.75))
   l.slow = false
-  l.hits, l.hit_at, l.cut = 0, 0, math.floor(now) + 1
+  begin_anew(l, now)
 end
 
--- A 429 of a call that was booked in second `slot`. Three in ten seconds are no accident.
+-- A 429 of a call that was booked in second `slot`. Three are no accident, in ten seconds or ten calls; a freeze is no time.
 local function throttled(l, slot, now)
   if slot < l.cut then return end
-  if now - l.hit_at > 10 then l.hits, l.hit_at = 0, now end
+  local age = now - l.hit_at - (l.pushed - l.hit_pushed)
+  if l.hits == 0 or age > 60 or age > 10 and between(l.d.requests, l.hit_at, now) > 10 then
+    l.hits, l.hit_at, l.hit_pushed, age = 0, now, l.pushed, 0
+  end
   l.hits = l.hits + 1
   if l.hits < 3 then return end
-  if adaptive(l) then make_room_smaller(l, now) else slow_down(l, now) end
+  if adaptive(l) then make_room_smaller(l, now) else slow_down(l, now, age) end
 end
 
 local function has_room(l)

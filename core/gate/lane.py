@@ -43,6 +43,7 @@ class LaneState:
     knee: float = 1.0
     hits: int = 0
     hit_at: float = 0.0
+    hit_pushed: float = 0.0
     cut: int = 0
     room: float = START
     slow: bool = True
@@ -65,7 +66,7 @@ class LaneState:
         for row, limit in zip(ROWS, told[1:], strict=True):
             d = self.dimension(row, limit)
             if d is not None:
-                d.set_limit(limit, now)
+                d.set_limit(limit, max(now, self.frozen))
                 if lost is not None:
                     d.tat = max(d.tat, lost + HORIZON + row.burst_s)
 
@@ -89,8 +90,8 @@ class LaneState:
             self.room = min(4096.0, self.room + (2 if self.slow else 1 / self.room))
 
     def recover(self, now: float) -> None:
-        """Easing ends, slowly around the knee, and only while calls come."""
-        if self.ease < 1:
+        """Easing ends, slowly around the knee, and only while calls come and go."""
+        if self.ease < 1 and now >= self.frozen:
             away = self.ease / self.knee - 1
             pace = min(0.1, max(0.003, away * 0.3 if away > 0 else -away * 0.5))
             self.ease = min(1.0, self.ease * (1 + pace * min(1.0, now - self.eased)))
@@ -110,28 +111,41 @@ class LaneState:
         """Counts a 429 of a call booked in that second; a burst of them makes everything slower."""
         if slot < self.cut:
             return
-        if now - self.hit_at > 10:
-            self.hits, self.hit_at = 0, now
+        age = now - self.hit_at - (self.pushed - self.hit_pushed)
+        if self.hits == 0 or age > 60 or (age > 10 and self._sent(now) > 10):
+            self.hits, self.hit_at, self.hit_pushed, age = 0, now, self.pushed, 0.0
         self.hits += 1
         if self.hits < 3:
             return
         if self.adaptive():
             self._make_room_smaller(now)
         else:
-            self._slow_down(now)
+            self._slow_down(now, age)
 
-    def _slow_down(self, now: float) -> None:
-        sent = self.dimensions["requests"].window.between(self.hit_at, now)
-        if now - self.hit_at < 0.4 or sent < 5:
+    def explained(self, now: float) -> None:
+        """A header has told: the 429s that follow say nothing."""
+        self._forget_hits()
+        self.cut = math.floor(now) + 5
+
+    def _slow_down(self, now: float, age: float) -> None:
+        sent = self._sent(now)
+        if age < 0.4 or self.hits < sent < 5:
             return
         self.knee = max(0.05, self.ease * max(0.3, 1 - self.hits / max(sent, self.hits + 1)))
         self.ease = self.knee * 0.9
-        self.hits, self.hit_at, self.cut = 0, 0.0, math.floor(self._booked_until(now)) + 1
+        self._begin_anew(now)
 
     def _make_room_smaller(self, now: float) -> None:
         self.room = max(1, math.floor(min(self.room, len(self.intents) + 1) * 0.75))
         self.slow = False
-        self.hits, self.hit_at, self.cut = 0, 0.0, math.floor(now) + 1
+        self._begin_anew(now)
 
-    def _booked_until(self, now: float) -> float:
-        return max([now, *(d.tat for d in self.dimensions.values() if d.paced and d.limit > 0)])
+    def _begin_anew(self, now: float) -> None:
+        self._forget_hits()
+        self.cut = max(math.floor(now), self.dimensions["requests"].window.head) + 1
+
+    def _forget_hits(self) -> None:
+        self.hits, self.hit_at, self.hit_pushed = 0, 0.0, 0.0
+
+    def _sent(self, now: float) -> float:
+        return self.dimensions["requests"].window.between(self.hit_at, now)

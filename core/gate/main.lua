@@ -38,9 +38,10 @@ local function forget(op, era, request, now)
   return 1
 end
 
--- {'status', provider}: of all its lanes, with the limits that headers have told: {lane, row, limit}. Who looks need not know the limits, and changes nothing.
+-- {'status', provider}: of all its lanes, with the limits that headers have told: {lane, row, limit}. Who looks need not know
+-- the limits, and changes nothing of the provider's.
 local function status(op, era, request, now)
-  local p = provider(op[2], now)
+  local p = providers[op[2]] or read_state('breaker:' .. op[2]) or { b = new_breaker(now), lanes = { op[2] } }
   local state = p.b.state
   if state == 'open' and now >= p.b.till then state = 'half_open' end
   local requests, tokens, flying, frozen, hints = 0, 0, 0, 0, {}

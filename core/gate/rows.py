@@ -30,13 +30,13 @@ ROWS = (
 )
 
 
-_FIELDS = dict(zip((row.name for row in ROWS), ("rpm", "tpm", "itpm", "otpm", "rpd", "tpd"), strict=True))
+FIELDS = dict(zip((row.name for row in ROWS), ("rpm", "tpm", "itpm", "otpm", "rpd", "tpd"), strict=True))
+"""What ``Limits`` calls them."""
 
 
 def told(limits: Limits) -> list[int]:
     """Calls in flight, then a limit a row; 0: none."""
-    known = (limits.in_flight, limits.rpm, limits.tpm, limits.itpm, limits.otpm, limits.rpd, limits.tpd)
-    return [limit or 0 for limit in known]
+    return [getattr(limits, name) or 0 for name in ("in_flight", *FIELDS.values())]
 
 
 def in_force(limits: Mapping[str, Sequence[int]]) -> dict[str, Any]:
@@ -52,6 +52,6 @@ def by_headers(hints: Iterable[tuple[str, str, int]]) -> Limits:
     """Limits that headers have told, as (lane, row, limit)."""
     found: defaultdict[str, dict[str, Any]] = defaultdict(dict)
     for lane, row, limit in hints:
-        found[lane.partition("/")[2]][_FIELDS[row]] = int(limit)
+        found[lane.partition("/")[2]][FIELDS[row]] = int(limit)
     models = {model: Limits(**limits) for model, limits in found.items() if model}
     return Limits(**found[""], models=models)

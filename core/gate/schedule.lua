@@ -89,7 +89,7 @@ local function correct(d, second, delta)
   d.tat = d.tat + x
 end
 
--- The limit in force: what the settings tell, or the headers where those tell none or less.
+-- The limit in force: what the settings tell, or the headers where those tell none or less. `now`: or the end of a freeze.
 local function set_limit(d, told, now)
   local limit = told
   if d.hint > 0 and (limit == 0 or d.hint < limit) then limit = d.hint end

@@ -99,7 +99,10 @@ class Dimension:
         self.tat += x
 
     def set_limit(self, told: int, now: float) -> bool:
-        """Puts the limit in force: what was told, or hinted at if that is less. True: it has dropped."""
+        """Puts the limit in force: what was told, or hinted at if that is less. True: it has dropped.
+
+        ``now``: or the end of a freeze.
+        """
         limit = self.hint if self.hint > 0 and (told == 0 or self.hint < told) else told
         if limit == self.limit:
             return False

@@ -43,14 +43,18 @@ end
 
 -- Each: {row, limit, remaining or -1, reset in s}.
 local function take_hints(l, hints, slot, now)
-  local dropped = false
+  local dropped, free = false, adaptive(l)
   for _, h in ipairs(hints) do
     if not l.d[h[1][1]] then put_in_force(l, dimension(l, h[1]), now) end
     local d = l.d[h[1][1]]
     hint(d, h[2], h[3], h[4], slot, now)
-    dropped = set_limit(d, l.limits[d.name] or 0, now) or dropped
+    dropped = set_limit(d, l.limits[d.name] or 0, math.max(now, l.frozen)) or dropped
   end
-  if dropped then l.hits, l.hit_at, l.cut = 0, 0, math.floor(now) + 5 end  -- the 429s that follow are explained
+  -- The 429s that follow are explained.
+  if dropped or free and not adaptive(l) then
+    forget_hits(l)
+    l.cut = math.floor(now) + 5
+  end
 end
 
 -- Good answers to calls of a minute later tell no limit any more: there is another server behind the name.
@@ -58,7 +62,7 @@ local function forget_hints(l, slot, now)
   for _, d in pairs(l.d) do
     if d.hint > 0 and slot > d.hint_at + 60 then
       d.hint = 0
-      set_limit(d, l.limits[d.name] or 0, now)
+      set_limit(d, l.limits[d.name] or 0, math.max(now, l.frozen))
     end
   end
 end

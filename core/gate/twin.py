@@ -107,7 +107,7 @@ class Twin:
         return 1
 
     def _status(self, provider: str, *, now: float) -> list[Any]:
-        breaker = self._breaker(provider, now)
+        breaker = self.breakers.get(provider) or Breaker.new(now)
         state = "half_open" if breaker.state == "open" and now >= breaker.till else breaker.state
         lanes = self._lanes_of(provider)
         requests, tokens = (sum(lane.dimensions[name].used(now) for lane in lanes) for name in ("requests", "tokens"))
@@ -258,15 +258,15 @@ def _settle_tokens(lane: LaneState, intent: Intended, model: str, real: dict[str
 
 
 def _take_hints(lane: LaneState, hints: list[list[Any]], slot: int, now: float) -> None:
-    dropped = False
+    dropped, free = False, lane.adaptive()
     for (name, *_), limit, remaining, reset_s in hints:
         number = [row.name for row in ROWS].index(name)
         d = lane.dimension(ROWS[number], limit)
         if d is not None:
             d.take_hint(limit, remaining, reset_s, slot, now)
-            dropped = d.set_limit(lane.told[number + 1], now) or dropped
-    if dropped:
-        lane.hits, lane.hit_at, lane.cut = 0, 0.0, math.floor(now) + 5
+            dropped = d.set_limit(lane.told[number + 1], max(now, lane.frozen)) or dropped
+    if dropped or (free and not lane.adaptive()):
+        lane.explained(now)
 
 
 def _forget_hints(lane: LaneState, slot: int, now: float) -> None:
@@ -274,7 +274,7 @@ def _forget_hints(lane: LaneState, slot: int, now: float) -> None:
         d = lane.dimensions.get(row.name)
         if d is not None and d.hint > 0 and slot > d.hint_at + 60:
             d.hint = 0
-            d.set_limit(lane.told[number], now)
+            d.set_limit(lane.told[number], max(now, lane.frozen))
 
 
 def _amounts(text: str) -> dict[str, int]:

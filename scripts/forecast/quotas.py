@@ -4,20 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from core.errors import Unavailable
+from core.gate.rows import FIELDS
 from core.ports import Limits
 from core.settings import PREFIXES, RULES, provider_settings
 from scripts.forecast.assume import Given
 from scripts.forecast.values import Told
 from workers.gates import gates
 
-_SETTINGS = {
-    "rpm": "RATE_LIMIT_RPM",
-    "tpm": "RATE_LIMIT_TPM",
-    "itpm": "RATE_LIMIT_ITPM",
-    "otpm": "RATE_LIMIT_OTPM",
-    "rpd": "RATE_LIMIT_RPD",
-    "tpd": "RATE_LIMIT_TPD",
-}
 _ALWAYS_TOLD = {"rpm", "tpm"}
 _AT_ONCE = 256
 
@@ -31,10 +24,11 @@ def limits(
     told: list[Told] = []
     for name, by_headers in _by_headers(redis_url, list(providers)).items():
         loaded = None if name == RULES else provider_settings(name)
-        known = _stricter(loaded.limits() if loaded else Limits(), by_headers)
+        by_settings = loaded.limits() if loaded else Limits()
+        known = _stricter(by_settings, by_headers)
         found[name] = replace(known, rpm=given.rpm or known.rpm, tpm=given.tpm or known.tpm)
         concurrency[name] = given.concurrency or (loaded.max_concurrent_requests if loaded else _AT_ONCE)
-        told += _told(name, found[name], by_headers, given)
+        told += _told(name, found[name], by_settings, given)
         source = "given" if given.concurrency else _setting(name, "MAX_CONCURRENT_REQUESTS")
         unit = "calls in flight, a worker"
         told.append(Told(name=f"{name} concurrency", value=concurrency[name], unit=unit, source=source))
@@ -44,7 +38,7 @@ def limits(
 def _by_headers(redis_url: str, providers: Sequence[str]) -> Mapping[str, Limits]:
     """Nothing where the gate is away: the settings may tell enough."""
     try:
-        asked = gates(redis_url, providers) if redis_url else {}
+        asked = gates(redis_url, [name for name in providers if name != RULES]) if redis_url else {}
     except Unavailable:
         asked = {}
     return {name: asked[name].told if name in asked else Limits() for name in providers}
@@ -52,7 +46,7 @@ def _by_headers(redis_url: str, providers: Sequence[str]) -> Mapping[str, Limits
 
 def _stricter(one: Limits, other: Limits) -> Limits:
     """Of each dimension the lower limit, as the gate has it."""
-    fields = {name: _lower(getattr(one, name), getattr(other, name)) for name in (*_SETTINGS, "in_flight")}
+    fields = {name: _lower(getattr(one, name), getattr(other, name)) for name in (*FIELDS.values(), "in_flight")}
     models = {name: _stricter(own, other.models.get(name, Limits())) for name, own in one.models.items()}
     return Limits(**fields, models=models)
 
@@ -61,17 +55,17 @@ def _lower(one: int | None, other: int | None) -> int | None:
     return min((limit for limit in (one, other) if limit is not None), default=None)
 
 
-def _told(name: str, found: Limits, by_headers: Limits, given: Given) -> Iterator[Told]:
-    for label, setting in _SETTINGS.items():
+def _told(name: str, found: Limits, by_settings: Limits, given: Given) -> Iterator[Told]:
+    for label in FIELDS.values():
         value = getattr(found, label)
         if getattr(given, label, None) is not None:
             source = "given"
         elif value is None:
             source = "no limit is set"
-        elif value == getattr(by_headers, label):
-            source = "the provider's headers"
+        elif value == getattr(by_settings, label):
+            source = _setting(name, f"RATE_LIMIT_{label.upper()}")
         else:
-            source = _setting(name, setting)
+            source = "the provider's headers"
         if value is not None or label in _ALWAYS_TOLD:
             unit = "a day" if label.endswith("d") else "a minute"
             yield Told(name=f"{name} {label}", value=value, unit=unit, source=source)

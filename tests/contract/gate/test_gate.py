@@ -193,6 +193,31 @@ async def test_a_limit_that_good_answers_tell_no_more_is_forgotten_a_minute_late
     assert len(granted([await gate.admit(an_ask(i)) for i in range(5, 10)])) == 5
 
 
+async def test_a_limit_that_drops_during_a_freeze_does_not_stretch_it(world: World) -> None:
+    gate = await world.gate()
+    late = await ticket_for(world, gate, an_ask(1))
+    await gate.settle(await ticket_for(world, gate, an_ask(2)), neutral(freeze_s=60))
+    await gate.settle(late, good(10, limits=(LimitHint(dimension="requests", limit=60),)))
+    await world.move(63)
+    assert isinstance(await gate.admit(an_ask(3)), Ticket)
+
+
+async def test_429s_before_a_limit_was_known_say_nothing_of_it(world: World) -> None:
+    gate = await world.gate()
+    asks = [an_ask(i, provider="free") for i in range(8)]
+    first, *others = granted([await gate.admit(ask) for ask in asks])
+    for ticket in others[:2]:
+        await gate.settle(ticket, neutral(freeze_s=0))
+    await gate.settle(first, good(10, limits=(LimitHint(dimension="requests", limit=600),)))
+    await world.move(6)
+    for number in range(100, 106):
+        health = neutral(freeze_s=0) if number == 105 else good(10)
+        await gate.settle(await ticket_for(world, gate, an_ask(number, provider="free")), health)
+        await world.move(0.1)
+    tickets = granted([await gate.admit(an_ask(200 + i, provider="free")) for i in range(20)])
+    assert tickets[-1].delay_s - tickets[-2].delay_s == pytest.approx(0.1 / 0.99, rel=0.01)
+
+
 async def test_the_lower_of_settings_and_headers_is_in_force_and_a_recovery_is_followed(world: World) -> None:
     gate = await world.gate()
 
