@@ -22,6 +22,7 @@ class Intended:
     booked: dict[str, int]
     worst: int
     guessed: dict[str, int]
+    apart: bool  # input and output were counted apart
     text: str  # as the script keeps it
 
 

@@ -11,13 +11,14 @@ local function take_intent(l, call_id)
     local all, input, output = string.match(tokens, '(%d+)/(%d+)/(%d+)')
     intent.tokens, intent.input, intent.output = tonumber(all), tonumber(input), tonumber(output)
     local guess, out = string.match(est, '(%d+)/(%d+)')
-    intent.est, intent.out = tonumber(guess), tonumber(out)
+    intent.est, intent.out, intent.apart = tonumber(guess), tonumber(out), true
   end
   return intent
 end
 
 local function teach(l, model, intent, tokens, input, output)
   learn(l.models, model, intent.est, tokens)
+  if not intent.apart then return end  -- nobody knows how its estimate was made up
   if l.counted.input and input >= 0 then learn(l.models, model .. ' input', intent.est - intent.out, input) end
   if l.counted.output and output >= 0 then learn(l.models, model .. ' output', intent.out, output) end
 end

@@ -91,6 +91,7 @@ class Twin:
                 booked=_amounts(booked),
                 worst=worst,
                 guessed=_guessed(guessed),
+                apart="/" in booked,
                 text=f"{now:.6f} {text}",
             )
             if worst >= 0:
@@ -146,8 +147,11 @@ class Twin:
         if call_id not in lane.intents and counts:
             self.budgets.reserve(sweep, worst)
         worst = worst if counts else -1
+        apart = lane.counts("input") or lane.counts("output")
         text = f"{now:.6f} {slot} {costs['tokens']} {worst} {est} {ask}"
-        lane.intents[call_id] = Intended(admitted=now, slot=slot, booked=costs, worst=worst, guessed=guess, text=text)
+        lane.intents[call_id] = Intended(
+            admitted=now, slot=slot, booked=costs, worst=worst, guessed=guess, apart=apart, text=text
+        )
         return ["ticket", t - now, slot, costs["tokens"], lane.breaker.epoch, probe, lane.pushed]
 
     # -- settle.lua
@@ -253,7 +257,7 @@ def _settle_tokens(lane: LaneState, intent: Intended, model: str, real: dict[str
         return
     lane.models[model].learn(intent.guessed["tokens"], real["tokens"])
     for what in ("input", "output"):
-        if lane.counts(what) and real[what] >= 0:
+        if intent.apart and lane.counts(what) and real[what] >= 0:
             lane.models[f"{model} {what}"].learn(intent.guessed[what], real[what])
 
 

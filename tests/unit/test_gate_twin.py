@@ -265,6 +265,17 @@ def test_both_learn_the_same_number_of_calls_at_once_where_no_pace_is_known() ->
     assert room < START / 2
 
 
+def test_a_call_from_before_input_was_counted_teaches_both_nothing_of_it() -> None:
+    gates = GatesWithoutLimits()
+    gates.begin()
+    gates.admit(tokens=100, worst=-1, again=False)
+    gates.hint(dimension=3, share=1.0, remaining=0, reset=0.5)
+    gates.settle(which=0, health="good", real=50, share=0.0, freeze=-1, twice=False)
+    gates.admit(tokens=TPM, worst=-1, again=True)
+    gates.hint(dimension=6, share=2.0, remaining=5, reset=0.5)
+    assert gates.twin.lanes[PROVIDER].models["m input"].n == 0
+
+
 def a_dimension(limit: int = 6000) -> Dimension:
     made = Dimension(ROWS[0])
     made.set_limit(limit, 1000.0)
