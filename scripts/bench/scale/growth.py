@@ -99,6 +99,7 @@ def full_tables(ground: Ground) -> None:
     """Working beside a sweep of 10^7 jobs that stands still."""
     early = drain(ground.arena, "before-filling", 10_000)
     jobs = asked(ground)
+    _tidy(ground)
     late = _median([drain(ground.arena, f"beside-{n}", 10_000) for n in range(3)])
     _costs(ground, f"10,000 unique calls beside {jobs:,} jobs", late)
     _flat(ground, f"unique calls, tables with {jobs:,} jobs", late, early)
@@ -139,7 +140,7 @@ def forecasts(ground: Ground) -> None:
 
 
 def _tidy(ground: Ground) -> None:
-    """Removes what a million updated rows have left behind: otherwise the sweeps after it would pay for that."""
+    """Does what autovacuum would do for millions of changed or new rows: the sweeps after them would pay for that."""
     engine = connect(ground.arena.database_url, role="producer", pool=1)
     try:
         with statement(engine) as cursor:
