@@ -96,13 +96,9 @@ local function adaptive(l)
   return true
 end
 
-local function forget_hits(l)
-  l.hits, l.hit_at, l.hit_pushed = 0, 0, 0
-end
-
 -- From here on it goes at another pace: 429s of what is booked already say nothing about that.
 local function begin_anew(l, now)
-  forget_hits(l)
+  l.hits = 0
   l.cut = math.max(math.floor(now), l.d.requests.head) + 1
 end
 

@@ -125,8 +125,7 @@ class LaneState:
 
     def explained(self, now: float) -> None:
         """A header has told: the 429s that follow say nothing."""
-        self._forget_hits()
-        self.cut = math.floor(now) + 5
+        self.hits, self.cut = 0, math.floor(now) + 5
 
     def _slow_down(self, now: float, age: float) -> None:
         sent = self._sent(now)
@@ -142,11 +141,8 @@ class LaneState:
         self._begin_anew(now)
 
     def _begin_anew(self, now: float) -> None:
-        self._forget_hits()
+        self.hits = 0
         self.cut = max(math.floor(now), self.dimensions["requests"].window.head) + 1
-
-    def _forget_hits(self) -> None:
-        self.hits, self.hit_at, self.hit_pushed = 0, 0.0, 0.0
 
     def _sent(self, now: float) -> float:
         return self.dimensions["requests"].window.between(self.hit_at, now)

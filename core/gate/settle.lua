@@ -52,10 +52,7 @@ local function take_hints(l, hints, slot, now)
     dropped = set_limit(d, l.limits[d.name] or 0, math.max(now, l.frozen)) or dropped
   end
   -- The 429s that follow are explained.
-  if dropped or free and not adaptive(l) then
-    forget_hits(l)
-    l.cut = math.floor(now) + 5
-  end
+  if dropped or free and not adaptive(l) then l.hits, l.cut = 0, math.floor(now) + 5 end
 end
 
 -- Good answers to calls of a minute later tell no limit any more: there is another server behind the name.

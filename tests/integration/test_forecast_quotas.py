@@ -9,29 +9,20 @@ import redis.asyncio as aioredis
 
 from core.clock import SystemClock
 from core.gate.redis import RedisGate
-from core.model import LimitHint, Modality
-from core.ports import Ask, Health, Limits, Settlement, Ticket
+from core.model import LimitHint
+from core.ports import Limits, Ticket
 from core.settings import forget
 from scripts.forecast.assume import Given
 from scripts.forecast.quotas import limits
+from tests.gates import an_ask, good
 
 
 async def _told(redis_url: str, *hints: LimitHint) -> None:
     client = aioredis.from_url(redis_url)
     gate = RedisGate(client, lambda _: Limits(), SystemClock())
-    ask = Ask(
-        call_id=1,
-        provider="openai",
-        model="m",
-        sweep_id=1,
-        owner="me",
-        fingerprint="f",
-        modality=Modality.CHAT,
-        tokens=10,
-    )
-    ticket = await gate.admit(ask)
+    ticket = await gate.admit(an_ask(1, provider="openai"))
     assert isinstance(ticket, Ticket)
-    await gate.settle(ticket, Settlement(health=Health.GOOD, tokens=10, limits=hints))
+    await gate.settle(ticket, good(10, limits=hints))
     await gate.close()
     await client.aclose()
 
