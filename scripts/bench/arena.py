@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 
 import httpx
 
+from core.model import SweepState
 from core.settings import child_environment
 from core.sweep import SweepSpec, Target
 from db.engine import connect
@@ -160,15 +161,25 @@ class Arena:
         finally:
             engine.dispose()
 
-    def ended(self, name: str, *, timeout_s: float) -> SweepStatus:
-        """Waits until a sweep has no pending job. Raises Stalled."""
+    def answered(self, name: str, *, timeout_s: float, every_s: float = 0.05) -> SweepStatus:
+        """Waits for a sweep's last row, looking each ``every_s``; the feeder has yet to close it. Raises Stalled."""
 
-        def done() -> SweepStatus | None:
+        def last() -> SweepStatus | None:
             found = self.status(name)
             return None if found.pending else found
 
-        ended: SweepStatus = wait_for(f"the end of {name}", done, timeout_s=timeout_s, every_s=0.2)
-        return ended
+        status: SweepStatus = wait_for(f"the last row of {name}", last, timeout_s=timeout_s, every_s=every_s)
+        return status
+
+    def ended(self, name: str, *, timeout_s: float) -> SweepStatus:
+        """Waits until a sweep runs no longer: done, paused, cancelled or out of budget. Raises Stalled."""
+
+        def over() -> SweepStatus | None:
+            found = self.status(name)
+            return None if found.state is SweepState.RUNNING else found
+
+        status: SweepStatus = wait_for(f"the end of {name}", over, timeout_s=timeout_s, every_s=0.2)
+        return status
 
     def kill_workers(self) -> None:
         """SIGKILL for all that live."""

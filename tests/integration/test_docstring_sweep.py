@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from core.model import JobState, ResultRow
+from core.model import JobState, ResultRow, SweepState
 from core.sweep import SweepSpec, Target
 from db.engine import connect
 from db.models import RawCall
@@ -56,7 +56,7 @@ def sweep(world: Arena, name: str, root: Path, **changes: Any) -> list[ResultRow
         **changes,
     )
     producer.submit(world.database_url, spec)
-    assert not world.ended(name, timeout_s=60).pending
+    assert world.ended(name, timeout_s=60).state is SweepState.DONE
     engine = connect(world.database_url, role="reader", pool=1)
     try:
         return list(rows(engine, name))

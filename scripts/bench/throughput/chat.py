@@ -2,7 +2,6 @@
 
 import time
 
-from scripts.bench.arena import wait_for
 from scripts.bench.ground import Ground, cpu_of, ms_a_call, peer
 from scripts.bench.scale.drain import drain
 from scripts.bench.scale.growth import memory
@@ -105,5 +104,5 @@ def _run(ground: Ground, name: str, jobs: int) -> tuple[float, float]:
     cpu = cpu_of(arena.living())
     arena.submit(name, jobs, chunk_size=_CHUNK)
     own, wall = time.process_time() - own, time.perf_counter()
-    wait_for(f"the end of {name}", lambda: not arena.status(name).pending, timeout_s=_LONG_S, every_s=0.1)
+    arena.answered(name, timeout_s=_LONG_S, every_s=0.1)
     return own + cpu_of(arena.living()) - cpu, time.perf_counter() - wall

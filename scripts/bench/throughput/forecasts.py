@@ -13,7 +13,7 @@ import redis
 
 from core.settings import child_environment
 from core.sweep import Target
-from scripts.bench.arena import Arena, Stalled, wait_for
+from scripts.bench.arena import Arena, Stalled
 from scripts.bench.ground import Ground, NotMeasured
 from scripts.bench.report import Row
 
@@ -151,5 +151,5 @@ def _seconds(stage: Arena, case: _Case, name: str, jobs: int) -> float:
     """From the submission's end to the last row."""
     stage.submit(name, jobs, chunk_size=_CHUNK, targets=(Target(provider="openai", model=case.model),))
     began = time.perf_counter()
-    wait_for(f"the end of {name}", lambda: not stage.status(name).pending, timeout_s=_LONG_S, every_s=0.05)
+    stage.answered(name, timeout_s=_LONG_S)
     return time.perf_counter() - began

@@ -28,7 +28,7 @@ def stragglers(ground: Ground) -> None:
     arena.ended("warm-tail", timeout_s=_LONG_S)
     arena.submit("tail", _JOBS, chunk_size=64)
     began = time.perf_counter()
-    arena.ended("tail", timeout_s=_LONG_S)
+    arena.answered("tail", timeout_s=_LONG_S)
     took, ideal = time.perf_counter() - began, _ideal_s()
     ground.add("stragglers: time to the last row", took, "s")
     ratio = took / ideal

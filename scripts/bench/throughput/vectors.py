@@ -85,5 +85,5 @@ def _embed(ground: Ground, name: str, numbers: range) -> tuple[float, float]:
         chunk_size=_CHUNK,
     )
     began = time.perf_counter()
-    wait_for(f"the end of {name}", lambda: not arena.status(name).pending, timeout_s=_LONG_S, every_s=0.05)
+    arena.answered(name, timeout_s=_LONG_S)
     return cpu_of(arena.living()) - cpu, time.perf_counter() - began
