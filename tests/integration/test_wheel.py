@@ -35,7 +35,7 @@ def test_the_installed_command_finds_its_templates_scripts_and_migrations(built:
         "assert db.schema.head() and gate.script()\n"
         "assert templates.render('tasks.dictionary', 'system', vocabulary=['a'])\n"
     )
-    subprocess.run([venv / "bin/python", "-c", check], cwd=tmp_path, check=True)
+    subprocess.run([venv / "bin/python", "-I", "-c", check], cwd=tmp_path, check=True)
     source = tmp_path / "module.py"
     source.write_text("def add(first: int, second: int) -> int:\n    return first + second\n")
     words = ["submit", "docstring", str(source), "-p", "rules", "--dry-run"]
