@@ -295,6 +295,7 @@ async def test_five_large_calls_a_second_use_the_tokens_and_are_seldom_refused()
     assert refused <= 0.003
 
 
+@pytest.mark.parametrize("world", ["memory", "redis"], indirect=True)  # 15 s on fakeredis
 async def test_a_thousand_calls_at_once_are_reached_in_four_round_trips_where_no_limit_is_known(world: World) -> None:
     gate, call_id = await world.gate(), 0
     flying = list[Ticket]()
