@@ -10,7 +10,7 @@ SRC ?=
 DB ?=
 DOCS ?=
 
-.PHONY: help local demo test check unit faults bench bench-quota bench-scale bench-kinds lock clean
+.PHONY: help local demo test check unit explore faults bench bench-quota bench-scale bench-kinds lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,9 @@ test: $(VENV)/.dev ## all tests, on real Valkey and PostgreSQL that it starts it
 
 unit: $(VENV)/.dev ## the tests that need no server
 	@$(BIN)/python -m pytest -q tests/unit $(ARGS)
+
+explore: $(VENV)/.dev ## new examples for the property tests, seven times as many; an hour
+	@$(BIN)/python -m pytest -q -n 4 --dist loadscope -p no:randomly --hypothesis-profile=explore --timeout=7200 $(or $(TESTS),tests/unit tests/contract) $(ARGS)
 
 check: $(VENV)/.dev ## ruff, mypy, import-linter, hadolint, compose schema, locks
 	@$(BIN)/python -m scripts.check

@@ -32,6 +32,8 @@ _LOGICAL_DATABASES = 1024
 _SHARED = {
     "cluster": r"tests/faults/",
     "commands": r"tests/acceptance/test_cli\.py",
+    "arenas": r"tests/integration/test_(docstring|gap|routing)_sweep\.py",
+    "image": r"tests/integration/test_(container|wheel)\.py",
     "surroundings": r"tests/acceptance/test_(bad_\w+|cli_simulate|embedding|local_provider|worker)\.py",
 }
 """Files whose tests have one world between them: on each further worker its processes would be started again."""
@@ -39,10 +41,12 @@ _RUN = pytest.StashKey[tuple[int, Path]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # How long an example takes says more about the machine than about the code.
+    # How long an example takes says more about the machine than about the code. Everybody's examples are the same
+    # ones; new ones are looked for by `make explore`.
     untimed = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-    hypothesis.settings.register_profile("untimed", untimed)
-    hypothesis.settings.load_profile("untimed")
+    hypothesis.settings.register_profile("same", untimed, derandomize=True)
+    hypothesis.settings.register_profile("explore", untimed, derandomize=False, max_examples=700, print_blob=True)
+    hypothesis.settings.load_profile(config.getoption("hypothesis_profile") or "same")
     told = getattr(config, "workerinput", None)
     if told is not None:
         config.stash[_RUN] = (told["main_pid"], Path(told["servers"]))
@@ -159,7 +163,7 @@ def _logical_database(url: str) -> Iterator[str]:
 def eventually() -> Callable[..., None]:
     """Waits for a condition, however slow the machine is today; fails when it never comes true."""
 
-    def wait(condition: Callable[[], object], *, within: float = 30.0) -> None:
+    def wait(condition: Callable[[], object], *, within: float = 60.0) -> None:
         deadline = time.monotonic() + within
         while not condition():
             assert time.monotonic() < deadline, "the condition did not come true"

@@ -196,9 +196,9 @@ def of_flower(url: str, login: str) -> Iterator[tuple[str, str]]:
     user, _, password = login.partition(":")
     with httpx.Client(base_url=url, auth=(user, password), timeout=30, trust_env=False) as client:
         tasks = client.get("/api/tasks").json()
-        workers = client.get("/api/workers", params={"refresh": 1}).json()
         assert tasks
-        assert workers
+        while not (workers := client.get("/api/workers", params={"refresh": 1}).json()):
+            pass  # Flower gives them a second to answer
         paths = [
             *("/", "/workers", "/tasks", "/broker", "/api/tasks", "/api/workers", "/api/queues/length"),
             *("/api/task/types", _DATATABLE, "/workers?json=1&refresh=1"),

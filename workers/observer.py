@@ -34,11 +34,12 @@ class SweepView:
 
     @property
     def exit_code(self) -> int:
-        """0 all well (so far), 1 some jobs failed, 3 parked."""
+        """0 all well (so far), 1 some jobs failed or the sweep was cancelled, 3 parked."""
         if self.status.state in _PARKED and self.status.reason:
             return 3
         faults = any(not problem.get("by_design") for problem in self.status.problems)
-        return 1 if self.status.failed or self.status.cancelled or faults else 0
+        given_up = self.status.state is SweepState.CANCELLED  # known before its jobs are counted as cancelled
+        return 1 if given_up or self.status.failed or self.status.cancelled or faults else 0
 
     def as_json(self) -> JsonObject:
         """The fields that machines read (`sweep status --json`)."""

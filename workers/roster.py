@@ -11,14 +11,14 @@ from core.errors import Unavailable
 from core.settings import settings
 from tasks.app import queue_name
 
-_PATIENCE_S = 0.7  # those that are there answer within a few milliseconds
+_PATIENCE_S = (0.7, 1.5)  # those that are there answer within milliseconds; on a busy machine, when asked again
 
 
 def served(broker_url: str, providers: Iterable[str]) -> list[str]:
     """Those of the providers whose queue has a worker already."""
     # An app of its own: the shared one keeps the address that it is first used with.
     with Celery("roster", broker=broker_url) as app:
-        told = app.control.inspect(timeout=_PATIENCE_S).active_queues() or {}
+        told = _heard(app, "active_queues")
     queues = {queue["name"] for worker in told.values() for queue in worker}
     return [provider for provider in providers if queue_name(provider) in queues]
 
@@ -37,9 +37,8 @@ def fleet(broker_url: str, providers: Iterable[str]) -> list[Running]:
     names = {queue_name(provider): provider for provider in providers}
     try:
         with Celery("roster", broker=broker_url) as app:
-            inspect = app.control.inspect(timeout=_PATIENCE_S)
-            queues = inspect.active_queues() or {}
-            stats: dict[str, Any] = inspect.stats() or {}
+            queues = _heard(app, "active_queues")
+            stats = _heard(app, "stats") if queues else {}
     except (OperationalError, OSError) as exc:
         raise Unavailable(f"the broker is away: {exc}") from exc
     found = [
@@ -51,3 +50,12 @@ def fleet(broker_url: str, providers: Iterable[str]) -> list[Running]:
         for worker, told in sorted(queues.items())
     ]
     return [worker for worker in found if worker.providers]
+
+
+def _heard(app: Celery, question: str) -> dict[str, Any]:
+    """What each worker answers; asked a second time when nobody has answered."""
+    for patience_s in _PATIENCE_S:
+        told: dict[str, Any] | None = getattr(app.control.inspect(timeout=patience_s), question)()
+        if told:
+            return told
+    return {}

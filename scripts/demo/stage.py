@@ -59,12 +59,13 @@ def staged(provider: str | None) -> Iterator[Stage]:
     """Everything up; at the end everything that was not up before is down again."""
     directory = embedded.data_dir()
     was_up = embedded.running(directory) is not None
+    in_company = was_up or bool(settings().redis_url)  # a broker of our own making has no workers yet
     try:
         urls = embedded.bring_up(settings(), owner=os.getpid())
         embedded.up(directory, roles=frozenset(), owner=os.getpid())  # all three may be elsewhere: programs need it too
         with _alone(directory):
             try:
-                yield _start(directory, urls, provider)
+                yield _start(directory, urls, provider, in_company=in_company)
             finally:
                 if was_up:
                     _stop_programs(directory)
@@ -89,9 +90,9 @@ def _alone(directory: Path) -> Iterator[None]:
         yield
 
 
-def _start(directory: Path, urls: dict[str, str], provider: str | None) -> Stage:
+def _start(directory: Path, urls: dict[str, str], provider: str | None, *, in_company: bool) -> Stage:
     simulators = {} if provider else _simulators(directory)
-    if simulators and served(urls["REDIS_URL"], simulators):
+    if in_company and simulators and served(urls["REDIS_URL"], simulators):
         # Workers of a real provider must not ask it, and be billed, in the demo's name.
         urls = _aside(urls)
     adopt({**urls, **_simulated(simulators)})

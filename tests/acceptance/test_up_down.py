@@ -58,8 +58,8 @@ def test_up_starts_a_worker_for_the_rules_and_flower_behind_a_login(project: Pat
     }
     line = next(line for line in started.stderr.splitlines() if line.startswith("Flower: "))
     url, login = line.removeprefix("Flower: ").rstrip(")").split(" (login ")
-    assert httpx.get(url).status_code == 401
-    assert httpx.get(url, auth=(login.split(":")[0], login.split(":")[1])).status_code == 200
+    assert httpx.get(url, timeout=30).status_code == 401
+    assert httpx.get(url, auth=(login.split(":")[0], login.split(":")[1]), timeout=30).status_code == 200
     assert sweep(project, "down").returncode == 0
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", int(url.rpartition(":")[2]))) != 0

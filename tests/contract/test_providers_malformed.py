@@ -126,8 +126,8 @@ async def test_an_answer_that_never_comes_ends_at_the_deadline(
     started = time.monotonic()
     error = await failure(provider_of(request_timeout=0.3))
     assert isinstance(error, ProviderTimeout)
-    assert time.monotonic() - started < 2
-    assert 250 <= error.latency_ms < 2000
+    assert time.monotonic() - started < 10
+    assert 250 <= error.latency_ms < 10_000
 
 
 async def test_a_body_that_trickles_ends_at_the_deadline(
@@ -136,7 +136,7 @@ async def test_a_body_that_trickles_ends_at_the_deadline(
     server.answer(raw(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n", *[b" "] * 200, pause_s=0.05))
     started = time.monotonic()
     assert isinstance(await failure(provider_of(request_timeout=0.4)), ProviderTimeout)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 8  # the whole would take ten
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked", "until close", "gzip"])

@@ -255,7 +255,7 @@ async def test_an_error_body_of_any_maker_gives_its_message(
 async def test_an_error_whose_body_is_not_whole_keeps_its_status_and_headers(server: RawServer, *, whole: bool) -> None:
     head = b"HTTP/1.1 429 X\r\nContent-Length: 500\r\nRetry-After: 3\r\n\r\n{"
     server.answer(raw(head, pause_s=0 if whole else 30))
-    provider = create("openai", ProviderSettings(base_url=server.url, api_key=KEY, request_timeout=0.3))
+    provider = create("openai", ProviderSettings(base_url=server.url, api_key=KEY, request_timeout=2))
     request = ChatRequest(provider="openai", model="m", messages=(Message(role="user", content=PROMPT),))
     with pytest.raises(ProviderRefused) as error:
         await provider.chat(request)

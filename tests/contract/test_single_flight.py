@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from core.ports import Claim, Follow, Lead
 from tests.caches import MemoryWorld, RedisWorld, World, a_call, text
+from tests.examples import examples
 from tests.gates import fake_client
 
 
@@ -184,8 +185,8 @@ class FlightsInRedis(Flights):
 
 
 TestFlights = Flights.TestCase
-TestFlights.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
+TestFlights.settings = settings(max_examples=examples(50), stateful_step_count=30, deadline=None)
 TestFlightsInRedis = FlightsInRedis.TestCase
 TestFlightsInRedis.settings = settings(
-    max_examples=15, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(15), stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )

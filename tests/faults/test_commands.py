@@ -17,8 +17,8 @@ def test_messages_delivered_three_times_are_worked_on_once(stage: Stage, hold: H
     assert case.stats["requests"] == case.jobs
 
 
-def test_a_second_after_cancel_nothing_new_is_sent(stage: Stage, hold: Hold) -> None:
-    case = hold(commands.cancelled(stage))
+def test_soon_after_cancel_nothing_new_is_sent(stage: Stage, hold: Hold) -> None:
+    case = hold(commands.cancelled(stage, within_s=3))
 
     assert case.stats["duplicates"] == 0
 

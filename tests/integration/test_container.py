@@ -101,7 +101,7 @@ def test_a_worker_works_is_healthy_as_long_as_it_lives_and_ends_when_told(
     eventually: Callable[..., None],
 ) -> None:
     assert not image.is_healthy()
-    eventually(image.is_healthy)
+    eventually(image.is_healthy, within=90)
     source = tmp_path / "module.py"
     source.write_text("def add(first: int, second: int) -> int:\n    return first + second\n")
     target = Target(provider="rules", model="rules")

@@ -1,5 +1,6 @@
 """Sweeps are paused, cancelled and retried at any instant."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,6 +21,7 @@ from db.progress import status
 from db.results import report
 from db.submission import submit
 from tests.sweeps import TWO, Worker, count, drafts, outcome, spec
+from workers.observer import SweepView
 
 
 def test_cancelling_ends_every_job_but_leaves_a_living_worker_its_chunk(engine: sqlalchemy.Engine, feed: Feed) -> None:
@@ -116,7 +118,8 @@ def test_a_retry_at_the_moment_in_which_a_chunk_ends_loses_no_job(engine: sqlalc
 def wait_until_blocked(engine: sqlalchemy.Engine) -> None:
     """Returns when somebody waits for a lock in this database."""
     waiting = "wait_event_type = 'Lock' AND datname = current_database()"
-    for _ in range(2000):
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
         if count(engine, "pg_stat_activity", waiting):
             return
     raise AssertionError("nobody waits for a lock")
@@ -139,3 +142,11 @@ def test_commands_refuse_what_makes_no_sense(engine: sqlalchemy.Engine, feed: Fe
         with pytest.raises(InputError, match="cancelled"):
             steer(engine, "gone")
     assert control.cancel(engine, "gone") is SweepState.CANCELLED
+
+
+def test_a_cancelled_sweep_is_no_success_even_before_its_jobs_are_cancelled(engine: sqlalchemy.Engine) -> None:
+    submit(engine, spec("s"), drafts(4))
+    control.cancel(engine, "s")
+    found = status(engine, "s")
+    assert found.cancelled == 0
+    assert SweepView(status=found).exit_code == 1

@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from scripts import embedded
-from tests.processes import family, listening
+from tests.processes import family, listening, of_process
 
 
 def test_every_server_and_program_listens_on_loopback_only(own_servers: embedded.Servers, tmp_path: Path) -> None:
@@ -79,4 +79,4 @@ def test_no_password_of_the_servers_is_on_a_command_line(own_servers: embedded.S
     secret = urlsplit(own_servers.redis_url).password or ""
     pids = family(tmp_path / ".sweep")
     assert len(pids) >= 4
-    assert not any(secret.encode() in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids)
+    assert not any(secret.encode() in of_process(pid, "cmdline") for pid in pids)

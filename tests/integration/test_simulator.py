@@ -234,7 +234,7 @@ def test_anthropic_structures_come_in_the_way_they_were_asked_for(sim: Remote, w
 
 
 async def test_hundreds_of_calls_at_once_are_all_held_in_flight() -> None:
-    simulator = running(writer=nobody, latency="2", tokens="approx")
+    simulator = running(writer=nobody, latency="6", tokens="approx")
     async with simulator as remote, aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
 
         async def status() -> int:

@@ -172,7 +172,7 @@ def test_over_the_quota_is_a_429_that_says_when_to_come_back() -> None:
     assert (error["type"], error["code"]) == ("requests", "rate_limit_exceeded")
     assert "Please try again in " in error["message"]
     assert stats["by_status"] == {"200": 2, "429": 1}
-    assert stats["windows"]["requests_1s"] == 2
+    assert stats["windows"]["requests_60s"] == 2
 
 
 def test_tokens_are_charged_as_prompt_and_completion_together() -> None:
@@ -181,7 +181,7 @@ def test_tokens_are_charged_as_prompt_and_completion_together() -> None:
         left = int(chat(remote, "Say good-bye.").headers["x-ratelimit-remaining-tokens"])
         too_large = chat(remote, "word " * 1500)
 
-    assert left == pytest.approx(1000 - 2 * usage["total_tokens"], abs=20)
+    assert left == pytest.approx(1000 - 2 * usage["total_tokens"], abs=100)  # 17 a second come back
     assert too_large.status_code == 429
     assert "Request too large" in too_large.json()["error"]["message"]
     assert "retry-after" not in too_large.headers

@@ -11,6 +11,7 @@ from tasks.docstring.facts import Facts, Param, Raised
 from tasks.docstring.improve import improved
 from tasks.docstring.options import Style
 from tasks.docstring.render import render, yielded
+from tests.examples import examples
 
 STYLES: dict[Style, DocstringStyle] = {
     "google": DocstringStyle.GOOGLE,
@@ -59,7 +60,7 @@ def plain(text: str | None) -> str:
 
 
 @pytest.mark.parametrize("style", STYLES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(text=SENTENCES, width=st.integers(min_value=40, max_value=100))
 def test_every_field_survives_the_style_and_its_parser(style: Style, text: str, width: int) -> None:
     text = text.replace("@param", "@") if style == "epytext" else text  # its parser takes a tag anywhere

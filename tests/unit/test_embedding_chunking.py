@@ -1,6 +1,5 @@
 import itertools
 import random
-import time
 import tracemalloc
 from collections.abc import Iterator
 
@@ -125,7 +124,6 @@ def test_a_document_of_any_size_is_held_in_flat_memory() -> None:
         for _ in range(150):
             yield from paragraph
 
-    started = time.monotonic()
     tracemalloc.start()
     count = sum(1 for _ in chunks(sections(endless(), SIZE), SIZE))
     _, peak = tracemalloc.get_traced_memory()
@@ -133,4 +131,3 @@ def test_a_document_of_any_size_is_held_in_flat_memory() -> None:
 
     assert count > 2_000
     assert peak < 20_000_000
-    assert time.monotonic() - started < 60

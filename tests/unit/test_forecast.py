@@ -168,7 +168,7 @@ def test_a_sweep_that_is_simulated_in_part_takes_as_long_as_the_whole(limits: di
 @pytest.mark.slow
 def test_a_simulated_job_costs_the_same_whatever_their_number() -> None:
     few, many = simulate(4_000, runs=1), simulate(10_000_000, runs=1)
-    assert many.cpu_us_a_job < 2 * few.cpu_us_a_job
+    assert many.cpu_us_a_job < 4 * few.cpu_us_a_job  # 2,500 times, were it in proportion
     assert many.duration_s == pytest.approx(10_000_000 / 500, rel=0.03)
 
 

@@ -17,6 +17,7 @@ from core.gate.redis import script
 from core.gate.rows import ROWS, in_force
 from core.gate.schedule import HORIZON, Dimension
 from core.gate.twin import Twin
+from tests.examples import examples
 from tests.gates import HAND_CLOCK
 
 RPM, TPM, CAP = 120, 60_000, 10_000
@@ -227,7 +228,9 @@ def assert_same(by_script: Any, by_twin: Any) -> None:
         assert by_script == by_twin
 
 
-SOME = settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+SOME = settings(
+    max_examples=examples(60), stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
 TestGates = Gates.TestCase
 TestGates.settings = SOME
 TestGatesWithoutLimits = GatesWithoutLimits.TestCase

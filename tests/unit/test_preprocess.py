@@ -64,7 +64,7 @@ def test_what_is_neither_is_left_alone_names_too(text: str) -> None:
 
 
 @pytest.mark.parametrize("piece", ["1 ", "a@", "a.b@", "(1)", "+1", "01 ", "x@a."])
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_hostile_text_takes_no_longer_than_its_length(piece: str) -> None:
     remove_pii(piece * 200_000)
 

@@ -11,6 +11,7 @@ from core.errors import ProviderError
 from core.model import CallStatus, ChatReply, ChatRequest, ChunkRef, JobState, Usage
 from core.pipeline import run_chunk
 from core.sweep import Target
+from tests.examples import examples
 from tests.world import ScriptedProvider, ToyKind, World, echo, refused
 
 OTHER = Target(provider="other", model="toy-2")
@@ -194,7 +195,7 @@ async def test_a_sweep_that_is_cancelled_while_calls_race_leaves_no_ticket_open(
 FATES = st.sampled_from(["good", "bad", "down", "refused", "no credit"])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     fates=st.lists(st.tuples(FATES, FATES, FATES), min_size=1, max_size=6),
     latencies=st.tuples(*[st.floats(0.05, 3.0)] * 3),

@@ -96,17 +96,17 @@ def paused(stage: Stage) -> Case:
     return run.end("pause/resume x10")
 
 
-def cancelled(stage: Stage) -> Case:
+def cancelled(stage: Stage, *, within_s: float = 1.0) -> Case:
     """Cancel at a random moment: a second later no new call goes out, and every job has a final state."""
     fault = "cancel"
-    run = stage.begin("cancelled", 600)
-    run.reach(0.3)
+    run = stage.begin("cancelled", 2000)
+    run.reach(0.1)
     control.cancel(stage.engine, run.name)
-    _let_pass(1.0)
+    _let_pass(within_s)
     after = stage.requests()
     case = run.end(fault, cancelled=run.jobs)
     late = stage.requests() - after
-    return case.also(bounded(fault, "new calls from 1 s after it", late, "calls", 0))
+    return case.also(bounded(fault, f"new calls from {within_s:g} s after it", late, "calls", 0))
 
 
 def _producer(stage: Stage, name: str) -> "subprocess.Popen[bytes]":

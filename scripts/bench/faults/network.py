@@ -10,6 +10,7 @@ from scripts.bench.faults.stage import Run, Stage
 
 _HOLE_S = 20.0  # longer than a lease
 _NOTICED_S = 150.0  # 40 s for the ledger, 25 s and 30 s for the consumer, 30 s for the feeder: their timeouts in a row
+_GIVEN_UP_S = "5"  # an answer that a silent connection never brings
 _SLOW_S = 0.15  # a packet, each way
 
 
@@ -22,7 +23,7 @@ def provider_link(stage: Stage) -> Case:
     fault = "provider's link slow, reset, half-open"
     with proxied(stage.simulator.url) as (link, address):
         stage.arena.kill_workers()
-        stage.hire(stage.staff_size, OPENAI_BASE_URL=f"{address}/v1")
+        stage.hire(stage.staff_size, OPENAI_BASE_URL=f"{address}/v1", OPENAI_REQUEST_TIMEOUT=_GIVEN_UP_S)
         run = stage.begin("provider-link", 400)
         run.reach(0.1)
         link.delay_s = _SLOW_S

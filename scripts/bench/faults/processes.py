@@ -32,7 +32,7 @@ def worker_killed(stage: Stage, *, kills: int = _KILLS) -> Case:
     rng = random.Random(7)
     deaths: list[Death] = []
     for kill in range(kills):
-        run.reach(0.8 * (kill + 1) / kills)
+        run.reach(0.6 * (kill + 1) / kills)
         deaths.append(stage.kill(rng.choice(_busy(stage))))
         stage.staff()
     return _after(run, f"worker SIGKILL x{kills}", deaths)
@@ -41,9 +41,9 @@ def worker_killed(stage: Stage, *, kills: int = _KILLS) -> Case:
 def worker_terminated(stage: Stage) -> Case:
     """SIGTERM: what is in flight ends, the rest is given back, nothing is paid twice."""
     fault = "worker SIGTERM x2"
-    run = stage.begin("worker-terminated", 500)
+    run = stage.begin("worker-terminated", 1000)
     codes, slowest_s = [], 0.0
-    for share in (0.2, 0.5):
+    for share in (0.1, 0.3):
         run.reach(share)
         worker, began = _busy(stage)[0], time.monotonic()
         signal_all([worker], signal.SIGTERM)

@@ -85,10 +85,12 @@ class Stage:
         return Run(stage=self, name=name, jobs=jobs)
 
     def kill(self, worker: "subprocess.Popen[bytes]") -> Death:
-        """SIGKILL."""
+        """SIGKILL. Its calls are counted while it stands still: once it is gone, others settle them."""
+        signal_all([worker], signal.SIGSTOP)
+        in_flight = self.flying(worker)
         worker.kill()
         worker.wait()
-        return Death(pid=worker.pid, at=time.monotonic(), in_flight=self.flying(worker))
+        return Death(pid=worker.pid, at=time.monotonic(), in_flight=in_flight)
 
     def intents(self) -> Sequence[Intent]:
         """Calls that the gate believes to be in flight."""

@@ -42,6 +42,7 @@ from db.ledger import PostgresLedger
 from db.memory import MemoryLedger
 from db.submission import submit
 from db.tally import TALLY_COLUMNS
+from tests.examples import examples
 from tests.fed_twin import CHUNK, CHUNKS, JOBS, Twin
 from tests.records import call
 
@@ -344,6 +345,6 @@ def test_whatever_happens_in_whatever_order_the_ledgers_keep_their_promises(
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=examples(25), stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
