@@ -1,7 +1,7 @@
-"""What the gates know of providers, asked once from outside of a worker."""
+"""What the gates know of providers, asked from outside of a worker."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import redis.asyncio as aioredis
 
@@ -12,15 +12,30 @@ from core.ports import GateStatus, Limits
 _PATIENCE_S = 2
 
 
-def gates(redis_url: str, providers: Iterable[str]) -> Mapping[str, GateStatus]:
-    """Each provider's gate at a glance. Raises GateUnavailable."""
-    return asyncio.run(_gates(redis_url, providers))
+class Onlooker:
+    """Looks at gates: it admits nothing, and brings no limits of its own."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._client = aioredis.from_url(redis_url, socket_timeout=_PATIENCE_S, socket_connect_timeout=_PATIENCE_S)
+        self._gate = RedisGate(self._client, lambda _: Limits(), SystemClock())
+
+    async def status(self, providers: Iterable[str]) -> dict[str, GateStatus]:
+        """Each provider's gate at a glance. Raises GateUnavailable."""
+        return {name: await self._gate.status(name) for name in providers}
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._client.aclose()
 
 
-async def _gates(redis_url: str, providers: Iterable[str]) -> Mapping[str, GateStatus]:
-    client = aioredis.from_url(redis_url, socket_timeout=_PATIENCE_S, socket_connect_timeout=_PATIENCE_S)
-    try:
-        gate = RedisGate(client, lambda _: Limits(), SystemClock())
-        return {name: await gate.status(name) for name in providers}
-    finally:
-        await client.aclose()
+def gates(redis_url: str, providers: Iterable[str]) -> dict[str, GateStatus]:
+    """One look. Raises GateUnavailable."""
+
+    async def look() -> dict[str, GateStatus]:
+        onlooker = Onlooker(redis_url)
+        try:
+            return await onlooker.status(providers)
+        finally:
+            await onlooker.close()
+
+    return asyncio.run(look())

@@ -5,17 +5,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import redis.asyncio as aioredis
-
-from core.clock import SystemClock
 from core.errors import GateUnavailable
-from core.gate.redis import RedisGate
 from core.model import JsonObject, SweepState
-from core.ports import GateStatus, Limits
+from core.ports import GateStatus
 from core.settings import Settings
 from db import progress
 from db.engine import connect
 from db.progress import SweepStatus
+from workers.gates import Onlooker
 
 _PARKED = {SweepState.PAUSED, SweepState.BUDGET_EXHAUSTED}
 
@@ -91,8 +88,7 @@ class Observer:
     def __init__(self, settings: Settings, runner: asyncio.Runner) -> None:
         self._engine = connect(settings.database_url, role="reader", pool=1)
         self._runner = runner
-        self._client = aioredis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2)
-        self._gate = RedisGate(self._client, lambda _: Limits(), SystemClock())
+        self._onlooker = Onlooker(settings.redis_url)
 
     def one(self, name: str) -> SweepView:
         """One sweep. Raises InputError for an unknown name, LedgerUnavailable."""
@@ -105,12 +101,12 @@ class Observer:
 
     def close(self) -> None:
         """Closes the connections."""
-        self._runner.run(self._client.aclose())
+        self._runner.run(self._onlooker.close())
         self._engine.dispose()
 
     async def _gates(self, found: SweepStatus) -> dict[str, GateStatus]:
         try:
-            return {name: await self._gate.status(name) for name in found.providers}
+            return await self._onlooker.status(found.providers)
         except GateUnavailable:
             return {}
 
