@@ -125,6 +125,16 @@ def _is_usable(loaded: Settings, name: str) -> bool:
     return True
 
 
+def staffed(directory: Path, providers: Iterable[str]) -> bool:
+    """Whether `sweep up` keeps a worker of one of these providers, one that is still starting included."""
+    prefixes = tuple(_worker(provider) for provider in providers)
+    return any(name.startswith(prefixes) for name in _running(directory))
+
+
+def _worker(provider: str) -> str:
+    return f"worker-{provider}-"
+
+
 def _running(directory: Path) -> set[str]:
     return {program.name for program in embedded.programs(directory) if program.state != "ended"}
 
@@ -137,7 +147,7 @@ def _workers(urls: Mapping[str, str], wanted: Wanted) -> Iterator[Program]:
     for provider in wanted.providers:
         for number in range(1, wanted.processes + 1):
             yield Program(
-                name=f"{wanted.prefix}worker-{provider}-{number}",
+                name=f"{wanted.prefix}{_worker(provider)}{number}",
                 argv=tuple(fleet.command([provider], wanted.slots)),
                 env=urls,
                 grace_s=_DRAIN_S,

@@ -92,7 +92,7 @@ def _alone(directory: Path) -> Iterator[None]:
 
 def _start(directory: Path, urls: dict[str, str], provider: str | None, *, in_company: bool) -> Stage:
     simulators = {} if provider else _simulators(directory)
-    if in_company and simulators and served(urls["REDIS_URL"], simulators):
+    if simulators and in_company and (stack.staffed(directory, simulators) or served(urls["REDIS_URL"], simulators)):
         # Workers of a real provider must not ask it, and be billed, in the demo's name.
         urls = _aside(urls)
     adopt({**urls, **_simulated(simulators)})
