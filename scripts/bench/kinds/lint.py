@@ -7,6 +7,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from scripts.bench.kinds import packages
+
 _FINDING = re.compile(r"^ +\d+: (DOC\d+):", re.MULTILINE)
 _OF_TYPES = frozenset(f"DOC{number}" for number in range(105, 112))  # where types stand is a matter of taste
 
@@ -32,17 +34,15 @@ def ruff(tree: Path) -> Counter[str]:
 def pydoclint(tree: Path, scratch: Path) -> Counter[str]:
     """Findings by rule; without those about types, which the signature tells, and about a class's attributes.
 
-    In an environment of its own: a dependency of pydoclint overwrites docstring_parser.
+    In an environment of its own: a dependency of pydoclint overwrites docstring_parser. Raises NotMeasured,
+    LinterFailed.
     """
     home = scratch / "pydoclint"
-    program = home / "bin" / "pydoclint"
-    if not program.exists():
-        _uv("venv", "-q", str(home))
-        _uv("pip", "install", "-q", "--python", str(home / "bin" / "python"), "pydoclint")
+    programs = home / "bin" if home.exists() else packages.environment("pydoclint", home)
     off = ("check-return-types", "check-yield-types", "check-class-attributes")
     options = ["--style=google", "--allow-init-docstring=True", *(f"--{option}=False" for option in off)]
     done = subprocess.run(  # noqa: S603 - installed just now
-        [str(program), "-q", *options, str(tree)],
+        [str(programs / "pydoclint"), "-q", *options, str(tree)],
         capture_output=True,
         text=True,
         check=False,
@@ -50,13 +50,3 @@ def pydoclint(tree: Path, scratch: Path) -> Counter[str]:
     if done.returncode not in {0, 1} or "Traceback (most recent call last)" in done.stderr:
         raise LinterFailed(done.stderr[-2000:])
     return Counter(code for code in _FINDING.findall(done.stdout + done.stderr) if code not in _OF_TYPES)
-
-
-def _uv(*arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "uv", *arguments], check=True)  # noqa: S603 - our own command
-
-
-def install(package: str, target: Path) -> None:
-    """Unpacks a pure Python package into a directory, without what it depends on."""
-    options = ["--no-deps", "--no-build-isolation", "--python", sys.executable]
-    _uv("pip", "install", "-q", *options, "--target", str(target), package)
