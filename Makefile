@@ -44,7 +44,7 @@ test: $(VENV)/.dev ## all tests, on real Valkey and PostgreSQL that it starts it
 unit: $(VENV)/.dev ## the tests that need no server
 	@$(BIN)/python -m pytest -q tests/unit $(ARGS)
 
-explore: $(VENV)/.dev ## new examples for the property tests, seven times as many; an hour
+explore: $(VENV)/.dev ## new examples for the property tests, seven times as many
 	@$(BIN)/python -m pytest -q -n 4 --dist loadscope -p no:randomly --hypothesis-profile=explore --timeout=7200 $(or $(TESTS),tests/unit tests/contract) $(ARGS)
 
 check: $(VENV)/.dev ## ruff, mypy, import-linter, hadolint, compose schema, locks

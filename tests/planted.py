@@ -19,6 +19,8 @@ import psycopg2
 import redis
 import zstandard
 
+from scripts.bench.arena import wait_for
+
 _DATATABLE = "/tasks/datatable?draw=1&start=0&length=100&search[value]=&order[0][column]=0&order[0][dir]=asc" + "".join(
     f"&columns[{i}][data]={name}" for i, name in enumerate(("name", "uuid", "state", "args", "kwargs", "result"))
 )
@@ -197,8 +199,10 @@ def of_flower(url: str, login: str) -> Iterator[tuple[str, str]]:
     with httpx.Client(base_url=url, auth=(user, password), timeout=30, trust_env=False) as client:
         tasks = client.get("/api/tasks").json()
         assert tasks
-        while not (workers := client.get("/api/workers", params={"refresh": 1}).json()):
-            pass  # Flower gives them a second to answer
+        # Flower gives them a second to answer.
+        workers = wait_for(
+            "Flower's workers", lambda: client.get("/api/workers", params={"refresh": 1}).json(), timeout_s=60
+        )
         paths = [
             *("/", "/workers", "/tasks", "/broker", "/api/tasks", "/api/workers", "/api/queues/length"),
             *("/api/task/types", _DATATABLE, "/workers?json=1&refresh=1"),

@@ -114,13 +114,13 @@ async def in_flight(gate: RedisGate) -> set[int]:
 async def test_all_that_is_asked_in_one_tick_shares_a_round_trip(server: Server) -> None:
     await server.answers()
     async with client_of(server.url) as client:
-        gate = RedisGate(client, LIMITS, SystemClock())
+        gate = RedisGate(client, LIMITS, HandClock())  # it stands: no beat of the gate's own comes in between
         before = await evaluations(client)
         tickets = granted(list(await asyncio.gather(*(gate.admit(an_ask(i)) for i in range(1, 200)))))
         assert len(tickets) == 199
         assert await evaluations(client) - before <= 2  # the first finds no script
         await asyncio.gather(*(gate.settle(ticket, good(10)) for ticket in tickets))
-        assert await evaluations(client) - before <= 5  # a beat or two of the gate's own may come in between
+        assert await evaluations(client) - before <= 3
         await gate.close()
 
 
